@@ -1,0 +1,61 @@
+"""What is said on a lease: one JSON object a line, both ways. Only the words; who says them is elsewhere.
+
+The supervisor writes its state on connect and at every change:
+
+    {"state": "waking", "waits_for": "the container to answer on 172.17.0.2:80"}
+    {"state": "awake", "targets": {"80/tcp": ["172.17.0.2", 80]}}
+    {"state": "stopping"}
+    {"state": "failed", "reason": "...", "retry_after": 5.0}
+
+The holder may say who it is, what for, and whether it is busy (it is, until it says otherwise):
+
+    {"who": "proxy", "use": ["10.0.0.7:51234"]}
+    {"busy": false}
+
+A closed connection holds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+ASLEEP, WAKING, AWAKE, DOZING, STOPPING, FAILED = "asleep", "waking", "awake", "dozing", "stopping", "failed"
+
+LINE_MAX = 65536  # bytes; a `use` of a thousand clients is about 25,000
+
+Message = dict[str, Any]
+
+
+class Malformed(ValueError):
+    """The other side does not speak the lease protocol; hang up."""
+
+
+def encode(message: Message) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+class Decoder:
+    """Bytes in, messages out, whatever the chunks they arrive in."""
+
+    __slots__ = ("pending",)
+
+    def __init__(self) -> None:
+        self.pending = b""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that `data` completes. Raises Malformed."""
+        *lines, self.pending = (self.pending + data).split(b"\n")
+        if len(self.pending) > LINE_MAX or any(len(line) > LINE_MAX for line in lines):
+            raise Malformed("a line of more than 64 KiB")
+        return [_parse(line) for line in lines if line.strip()]
+
+
+def _parse(line: bytes) -> Message:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise Malformed("not an object")
+    return message
