@@ -1,0 +1,85 @@
+"""What `docker inspect` says of a container, reduced to what a wake and a check need. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Inspection = dict[str, Any]
+
+
+class Container:
+    """Facts at one moment. Times are the Engine's own text (RFC 3339, UTC), fit to be compared."""
+
+    def __init__(self, inspection: Inspection) -> None:
+        state = inspection["State"]
+        config = inspection["Config"]
+        host = inspection["HostConfig"]
+        self.id: str = inspection["Id"]
+        self.name: str = inspection["Name"].lstrip("/")
+        self.running: bool = state["Running"]
+        self.paused: bool = state["Paused"]
+        self.pid: int = state["Pid"]
+        self.exit_code: int = state["ExitCode"]
+        self.error: str = " ".join(state.get("Error", "").split())
+        self.started_at: str = state["StartedAt"].rstrip("Z")
+        self.health: str | None = (state.get("Health") or {}).get("Status")
+        self.has_healthcheck: bool = _has_healthcheck(config.get("Healthcheck"))
+        self.tty: bool = config.get("Tty", False)
+        self.image: str = config.get("Image", "")
+        self.exposed: list[str] = sorted(config.get("ExposedPorts") or {})
+        self.stop_timeout: int = config.get("StopTimeout") or 10  # seconds, the Engine's default
+        self.restart_policy: str = (host.get("RestartPolicy") or {}).get("Name") or "no"
+        self.published: dict[str, list[tuple[str, int]]] = _published(host.get("PortBindings") or {})
+        self.network_mode: str = host.get("NetworkMode", "default")
+        self.networks: dict[str, str] = {
+            name: network.get("IPAddress") or network.get("GlobalIPv6Address") or ""
+            for name, network in sorted((inspection.get("NetworkSettings", {}).get("Networks") or {}).items())
+        }
+
+    @property
+    def shares_network_of(self) -> str | None:
+        """The other container whose network this one uses (`--network container:OTHER`)."""
+        mode, _, other = self.network_mode.partition(":")
+        return other if mode == "container" else None
+
+    def address(self) -> str | None:
+        """Where the container answers now; None while it has no address.
+
+        Of several networks the one that it was created on counts, since its
+        default route is there; else the first by name that has an address.
+        """
+        if self.network_mode == "host":
+            return "127.0.0.1"
+        own = "bridge" if self.network_mode in ("default", "") else self.network_mode
+        return self.networks.get(own) or next(filter(None, self.networks.values()), None)
+
+
+def unreachable_network(mode: str, drivers: dict[str, str]) -> str | None:
+    """Why a container on network `mode` can never be reached from its host; None where it can.
+
+    `drivers` gives the driver of each network that the container is on.
+    """
+    if mode == "none":
+        return (
+            'it has no network (--network none), so nothing can reach it; give it one, for example "bridge"'
+        )
+    if drivers and all(driver in ("macvlan", "ipvlan") for driver in drivers.values()):
+        name, driver = next(iter(drivers.items()))
+        return (
+            f'its network "{name}" is of the {driver} kind, which the kernel keeps apart from its own host; '
+            f"add a second one: docker network connect bridge CONTAINER"
+        )
+    return None
+
+
+def _has_healthcheck(check: dict[str, Any] | None) -> bool:
+    test = (check or {}).get("Test") or []
+    return bool(test) and test != ["NONE"]
+
+
+def _published(bindings: dict[str, list[dict[str, str]] | None]) -> dict[str, list[tuple[str, int]]]:
+    """Container port -> host (address, port); port 0 where Docker chooses one at each start."""
+    return {
+        port: [(entry.get("HostIp", ""), int(entry.get("HostPort") or 0)) for entry in entries or []]
+        for port, entries in bindings.items()
+    }

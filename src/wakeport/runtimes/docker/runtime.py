@@ -1,0 +1,156 @@
+"""How the supervisor handles a Docker container: start, look, stop, and hear of its end and its changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wakeport.loop import Loop
+from wakeport.runtimes.docker.begin import Begun, start_path
+from wakeport.runtimes.docker.container import Container, unreachable_network
+from wakeport.runtimes.docker.engine import Engine, Exchange, problem, quoted, unreachable
+from wakeport.runtimes.docker.output import copy_frames, copy_raw
+from wakeport.runtimes.problems import Missing, Refused
+
+if TYPE_CHECKING:
+    import _socket
+
+    Target = tuple[str, int]
+
+STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
+
+
+class Docker:
+    """One container, by its name. Every call raises Unreachable, Missing or Refused."""
+
+    def __init__(self, loop: Loop, name: str, begun: Begun | None = None) -> None:
+        self.loop = loop
+        self.name = name
+        self.engine = Engine(loop)
+        self.begun = begun or Begun()
+        self.attached = self._exchange(self.begun.attached, self.begun.answer)
+        self.starting = self._exchange(self.begun.started)
+
+    def _exchange(self, raw: _socket.socket | None, received: bytes = b"") -> Exchange | None:
+        return Exchange(self.loop, socket.socket(fileno=raw.detach()), received) if raw else None
+
+    async def start(self) -> bool:
+        """Finish the start call that `begin` sent, or make it. False where the container ran already."""
+        if self.begun.error is not None:
+            raise unreachable(self.begun.error) from self.begun.error
+        if self.attached is not None:
+            await self.attached.head()
+        exchange = self.starting or await self.engine.send("POST", start_path(self.name))
+        try:
+            if await exchange.head() < 400:
+                return exchange.status != 304
+            refusal = problem(exchange.status, await exchange.body())
+        finally:
+            exchange.close()
+        # The Engine answers 409 to the start of a paused container.
+        if exchange.status == 409 and (await self.look()).paused:
+            await self._thaw(self.name)
+            return False
+        raise refusal
+
+    async def _thaw(self, container: str) -> None:
+        await self.engine.call("POST", f"/containers/{container}/unpause")
+
+    async def look(self, name: str = "") -> Container:
+        return Container(await self.engine.inspect(name or self.name))
+
+    async def exists(self, container_id: str) -> bool:
+        try:
+            await self.look(container_id)
+        except Missing:
+            return False
+        return True
+
+    async def targets(self, container: Container, ports: list[str]) -> dict[str, Target]:
+        """Where each of `ports` ("80/tcp") answers, on the container's own address."""
+        owner = container
+        while owner.shares_network_of:
+            owner = await self.look(owner.shares_network_of)
+        address = owner.address()
+        if address is None:
+            why = unreachable_network(owner.network_mode, {}) or "it has no address on any network"
+            raise Refused(f'container "{owner.name}" cannot be reached: {why}')
+        return {port: (address, int(port.partition("/")[0])) for port in ports}
+
+    async def ended(self, container: Container) -> None:
+        """Return when the container's first process has ended.
+
+        A pidfd tells at once, and also while the Engine itself is away.
+        """
+        try:
+            fd = os.pidfd_open(container.pid)
+        except ProcessLookupError:
+            return
+        try:
+            await self.loop.readable(fd)
+        finally:
+            os.close(fd)
+
+    async def stop(self, container: Container) -> None:
+        """Stop it and return when it has stopped; nothing to do where it is gone or stopped already."""
+        try:
+            # Engine 20.10 thaws a container that it stops, others were seen to wait for it for ever.
+            if (await self.look(container.id)).paused:
+                await self._thaw(container.id)
+            await self.engine.call(
+                "POST", f"/containers/{container.id}/stop", within=container.stop_timeout + STOP_MARGIN
+            )
+        except Missing:
+            return
+
+    async def copy_output(self, container: Container, since: float | None, to: int) -> None:
+        """Copy what the container writes to descriptor `to`, until the container or the Engine ends.
+
+        Taken from the attachment that `begin` made, or, where `since` (epoch
+        seconds) is given, from the Engine's own log.
+        """
+        exchange, self.attached = self.attached, None
+        if since is not None or exchange is None or exchange.status != 101:
+            if exchange is not None:
+                exchange.close()
+            query = f"follow=1&stdout=1&stderr=1&since={since or 0:.9f}"
+            exchange = await self.engine.open("GET", f"/containers/{container.id}/logs?{query}")
+        try:
+            await (copy_raw if container.tty else copy_frames)(self.loop, exchange, to)
+        finally:
+            exchange.close()
+
+    async def changes(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change()` at every event of a container of this name, until the Engine goes away."""
+        filters = quoted(json.dumps({"type": ["container"], "container": [self.name]}))
+        stream = await self.engine.open("GET", f"/events?filters={filters}")
+        pending = b""
+        try:
+            while data := await stream.read():
+                *lines, pending = (pending + data).split(b"\n")
+                for line in filter(None, lines):
+                    # The Engine's filter matches by prefix: "web" hears of "web2" too.
+                    if json.loads(line)["Actor"]["Attributes"].get("name") == self.name:
+                        on_change()
+        finally:
+            stream.close()
+
+    async def execute(self, command: str) -> int:
+        """The exit code of `command` run inside the container, without a shell; its output is dropped."""
+        import shlex  # only readiness by command needs it
+
+        made = await self.engine.call(
+            "POST",
+            f"/containers/{self.name}/exec",
+            {"Cmd": shlex.split(command), "AttachStdout": True, "AttachStderr": True},
+        )
+        output = await self.engine.open("POST", f"/exec/{made['Id']}/start", {"Detach": False, "Tty": False})
+        try:
+            await output.body()
+        finally:
+            output.close()
+        result = await self.engine.call("GET", f"/exec/{made['Id']}/json")
+        return int(result["ExitCode"])
