@@ -123,6 +123,25 @@ class Task(Future[T]):
             self.loop.current = outer
 
 
+async def any_of(*futures: Future[Any]) -> None:
+    """Return when one of `futures` is done; look at them to see which. None is cancelled."""
+    if any(future.done for future in futures):
+        return
+    arrived: Future[None] = Future()
+
+    def arrive() -> None:
+        arrived.set(None)
+
+    for future in futures:
+        future.waiters.append(arrive)
+    try:
+        await arrived
+    finally:
+        for future in futures:
+            if arrive in future.waiters:
+                future.waiters.remove(arrive)
+
+
 class Loop:
     """epoll, a heap of timers, and the tasks that wait for them."""
 

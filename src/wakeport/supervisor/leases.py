@@ -1,0 +1,142 @@
+"""Who needs the container: the connections to the lease socket, and what is said on them."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+
+from wakeport.lease import Decoder, Malformed, Message, encode
+from wakeport.loop import BROKEN, READ, Loop
+
+ACCEPT_AT_ONCE = 64  # connections a turn of the loop, so that a crowd does not starve the rest
+
+
+class Holder:
+    """One connection. Busy until it says otherwise; gone when the kernel says so."""
+
+    __slots__ = ("busy", "connection", "decoder", "since", "use", "who")
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.decoder = Decoder()
+        self.who = "unknown"
+        self.use: list[str] = []
+        self.busy = True
+        self.since = time.time()
+
+    def facts(self) -> Message:
+        return {"who": self.who, "busy": self.busy, "use": self.use, "since": round(self.since, 3)}
+
+    def hear(self, message: Message) -> None:
+        who, use, busy = message.get("who"), message.get("use"), message.get("busy")
+        if isinstance(who, str):
+            self.who = who[:100]
+        if isinstance(use, list):
+            self.use = [str(client)[:100] for client in use]
+        if isinstance(busy, bool):
+            self.busy = busy
+
+
+class Leases:
+    """The lease socket and its holders. `on_change()` is called when a holder comes, goes or speaks."""
+
+    def __init__(self, loop: Loop, listener: socket.socket, on_change: Callable[[], None]) -> None:
+        self.loop = loop
+        self.listener = listener
+        self.on_change = on_change
+        self.holders: dict[int, Holder] = {}
+        self.state = b""
+        listener.setblocking(False)
+        self.open_door()
+
+    @property
+    def busy(self) -> bool:
+        return any(holder.busy for holder in self.holders.values())
+
+    def announce(self, message: Message) -> None:
+        """Say the new state to every holder, and to whoever comes."""
+        self.state = encode(message)
+        for holder in list(self.holders.values()):
+            self._say(holder)
+
+    def adopt(self, holder: Holder) -> None:
+        """Take in a holder with an open connection."""
+        holder.connection.setblocking(False)
+        fd = holder.connection.fileno()
+        self.holders[fd] = holder
+        self.loop.watch(fd, READ, lambda events: self._hear(holder, events))
+
+    def last_look(self) -> bool:
+        """Whether anybody needs the container, counting who came or spoke until this very moment.
+
+        From here on nobody is accepted: who comes later waits in the backlog
+        for the next supervisor.
+        """
+        self._accept(READ)
+        for holder in list(self.holders.values()):
+            self._hear(holder, READ)
+        if self.busy:
+            return True
+        self.close_door()
+        return False
+
+    def open_door(self) -> None:
+        self.loop.watch(self.listener.fileno(), READ, self._accept)
+
+    def close_door(self) -> None:
+        """Accept nobody any more. Never shutdown(): systemd's copy of the socket would go with it."""
+        self.loop.unwatch(self.listener.fileno())
+
+    def _accept(self, _events: int) -> None:
+        for _ in range(ACCEPT_AT_ONCE):
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                # Nobody waits, or the one who did is gone, or descriptors are short for the moment.
+                break
+            holder = Holder(connection)
+            self.adopt(holder)
+            if self.state:
+                self._say(holder)
+        self.on_change()
+
+    def _say(self, holder: Holder) -> None:
+        try:
+            sent = holder.connection.send(self.state, socket.MSG_NOSIGNAL)
+        except OSError:
+            sent = 0
+        if sent < len(self.state):
+            # It does not read: waiting for it would make everybody else wait.
+            self._drop(holder)
+
+    def _hear(self, holder: Holder, events: int) -> None:
+        if holder.connection.fileno() < 0:
+            return
+        try:
+            data = holder.connection.recv(65536)
+        except BlockingIOError:
+            if events & BROKEN:
+                self._drop(holder)
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(holder)
+            return
+        try:
+            for message in holder.decoder.feed(data):
+                holder.hear(message)
+        except Malformed:
+            self._drop(holder)
+            return
+        self.on_change()
+
+    def _drop(self, holder: Holder) -> None:
+        fd = holder.connection.fileno()
+        if self.holders.pop(fd, None) is not None:
+            self.loop.unwatch(fd)
+            with contextlib.suppress(OSError):
+                holder.connection.close()
+            self.on_change()

@@ -1,0 +1,271 @@
+"""The life of one supervisor, from top to bottom: cool down, wake, stay awake, sleep.
+
+One task decides everything. What happens beside it (leases, signals, the
+container's end) only sets a future that the task waits for.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+
+from wakeport.activation import listening_fds
+from wakeport.loop import Future, Loop, any_of, now
+from wakeport.runtimes.docker.begin import Begun
+from wakeport.runtimes.docker.runtime import Docker
+from wakeport.runtimes.problems import Missing, RuntimeProblem
+from wakeport.supervisor.announce import Announcer
+from wakeport.supervisor.chronicle import follow_changes
+from wakeport.supervisor.leases import Leases
+from wakeport.supervisor.options import Options
+from wakeport.supervisor.record import ENDED, FORGIVEN_AFTER, STOPPING, Record
+from wakeport.supervisor.status import Status
+from wakeport.supervisor.upgrade import Handover, exec_successor, take_over
+from wakeport.supervisor.wake import Awake, Failed, Stamps, ToldToStop, Wake
+
+EXIT_ASLEEP, EXIT_FAILED = 0, 1
+
+BACK_WITHIN = 2.0  # seconds in which a container that ended may come back by another's hand
+LAST_OUTPUT_WITHIN = 5.0  # seconds for the rest of the output, after the container's end
+
+
+def supervise(options: Options, record: Record, begun: Begun | None, stamps: tuple[float, float]) -> int:
+    """Run one life; the exit code for systemd."""
+    fds = listening_fds()
+    handover = take_over()
+    if not fds:
+        sys.exit("wakeport: no lease socket was passed; start this through its unit, not by hand")
+    loop = Loop()
+    life = Life(loop, options, record, Docker(loop, options.container, begun), fds[0])
+    loop.on_signal(signal.SIGTERM, lambda: life.told_to_stop.set(None))
+    loop.on_signal(signal.SIGHUP, lambda: life.told_to_renew.set(None))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGHUP))
+    return loop.run(life.live(Stamps(*stamps), handover))
+
+
+class Life:
+    def __init__(self, loop: Loop, options: Options, record: Record, runtime: Docker, lease_fd: int) -> None:
+        self.loop = loop
+        self.options = options
+        self.record = record
+        self.runtime = runtime
+        self.lease_fd = lease_fd
+        self.told_to_stop: Future[None] = Future()
+        self.told_to_renew: Future[None] = Future()
+        self.stirred: Future[None] = Future()
+        self.leases = Leases(loop, socket.socket(fileno=lease_fd), self._leases_changed)
+        self.announcer = Announcer(Status(loop, options.state, options.container), self.leases)
+        self.wake = Wake(loop, options, record, runtime, self.announcer, self.told_to_stop)
+        self.awake_since = 0.0
+        self.idle_since: float | None = None
+
+    async def live(self, stamps: Stamps, handover: Handover | None) -> int:
+        try:
+            if handover is None and not await self._may_wake():
+                return self._leave()
+            self.loop.spawn(follow_changes(self.loop, self.runtime, self._container_changed))
+            if handover is None:
+                awake = await self._wake(stamps)
+            else:
+                awake = await self._resume(handover)
+            while await self._stay_awake(awake):
+                awake = await self._wake(Stamps(now(), now()))
+        except ToldToStop:
+            await self._stop()
+        except (Failed, RuntimeProblem) as failure:
+            return await self._give_up(str(failure))
+        return self._leave()
+
+    async def _may_wake(self) -> bool:
+        """See through what a predecessor left: a failure that cools down, a stop that was cut short."""
+        if self.record.wait_left() > 0:
+            if not await self._cool_down():
+                return False
+            self.record.intend()
+        if self.record.phase == STOPPING:
+            self.announcer.stopping(waits_for="the stop that was under way")
+            await self._stop_ours(self.record.container_id)
+            self.record.intend()
+        return True
+
+    async def _cool_down(self) -> bool:
+        """Answer every lease at once until the next attempt may be made; False where nobody asks for it."""
+        while (left := self.record.wait_left()) > 0:
+            self.announcer.failed(self.record)
+            await self._something(left)
+            if self.told_to_stop.done:
+                return False
+        return self.leases.last_look()
+
+    async def _wake(self, stamps: Stamps) -> Awake:
+        awake = await self.wake.ready(stamps)
+        self.announcer.awake(awake, stamps)
+        if not awake.owned:
+            self._say(
+                "it ran already, started by hand: it stays up until it is stopped; adopt = true lets it sleep"
+            )
+        self.awake_since = now()
+        return awake
+
+    async def _stay_awake(self, awake: Awake) -> bool:
+        """Until it is time to sleep, and sleep. True where the container ended and is back: wake it again."""
+        self.idle_since = None
+        self._leases_changed()
+        while True:
+            if awake.ended.done:
+                return await self._outlive(awake)
+            if self.told_to_renew.done:
+                self._renew()
+            self._forgive_if_due()
+            left = self._sleeps_in()
+            if self.told_to_stop.done or (left is not None and left <= 0 and not self.leases.last_look()):
+                await self._stop()
+                return False
+            await self._something(self._next_look(left), awake.ended, self.told_to_renew)
+
+    def _sleeps_in(self) -> float | None:
+        """Seconds until it is time to sleep; None while it is not to sleep at all."""
+        awake = self.wake.awake
+        if awake is None or not awake.owned or self.idle_since is None or self.options.idle == float("inf"):
+            return None
+        return self.idle_since + self.options.idle - now()
+
+    def _forgive_if_due(self) -> None:
+        if self.record.attempts and now() - self.awake_since >= FORGIVEN_AFTER:
+            self.record.forgive()
+            self.announcer.forgiven()
+
+    def _next_look(self, sleeps_in: float | None) -> float | None:
+        looks = [] if sleeps_in is None else [sleeps_in]
+        if self.record.attempts:
+            looks.append(self.awake_since + FORGIVEN_AFTER - now())
+        return max(0.0, min(looks)) if looks else None
+
+    async def _outlive(self, awake: Awake) -> bool:
+        """The container ended by itself. True where it is back at once: restarted, or recreated."""
+        self.leases.close_door()
+        self.announcer.stopping()
+        await self._rest_of_output(awake)
+        if awake.owned:
+            self.record.ended()
+        client = self.loop.spawn(self.loop.readable(self.lease_fd))
+        back = self.loop.spawn(self._running_again())
+        patience = self.loop.spawn(self.loop.sleep(BACK_WITHIN))
+        await any_of(client, back, patience, self.told_to_stop)
+        is_back = back.done
+        for task in (client, back, patience):
+            task.cancel()
+        if is_back:
+            self.leases.open_door()
+            return True
+        awake_for = now() - self.awake_since
+        if awake_for < FORGIVEN_AFTER and not self.told_to_stop.done:
+            raise Failed(f"the container ended {awake_for:.1f} s after it was ready")
+        self.record.forgive()
+        return False
+
+    async def _running_again(self) -> None:
+        while True:
+            stirred: Future[None] = Future()
+            self.stirred = stirred
+            await stirred
+            try:
+                if (await self.runtime.look()).running:
+                    return
+            except RuntimeProblem:
+                continue
+
+    async def _stop(self) -> None:
+        """Put it to sleep. Clients that come meanwhile wait in the backlog for the next supervisor."""
+        self.leases.close_door()
+        self.announcer.stopping("STOPPING=1")
+        await self._undo()
+        self.record.forgive()
+
+    async def _give_up(self, reason: str) -> int:
+        """Answer those who wait at once, then stop what was started; systemd starts us again to cool down."""
+        delay = self.record.fail(reason)
+        self.announcer.failed(self.record)
+        self._say(f"{self.record.reason}; the next attempt is made in {delay:g} s at the earliest")
+        await self._undo()
+        return EXIT_FAILED
+
+    async def _undo(self) -> None:
+        """Stop the container if it is ours, whatever stage its wake had reached."""
+        awake = self.wake.awake
+        try:
+            if awake is None:
+                await self._stop_ours(self.options.container)
+            elif awake.owned and not awake.ended.done:
+                await self._stop_ours(awake.container.id)
+                await self._rest_of_output(awake)
+            elif self.record.phase != ENDED:
+                self.record.asleep()
+        except RuntimeProblem as problem:
+            self._say(f"the stop failed: {problem}")
+
+    async def _stop_ours(self, name: str) -> None:
+        """Stop the container `name`, if it runs and wakeport started it."""
+        try:
+            container = await self.runtime.look(name)
+        except Missing:
+            self.record.asleep()
+            return
+        if container.running and (
+            self.options.adopt or self.record.claims(container.id, container.started_at)
+        ):
+            self.record.own(container.id, container.started_at)
+            self.record.stopping()
+            await self.runtime.stop(container)
+        self.record.asleep()
+
+    async def _rest_of_output(self, awake: Awake) -> None:
+        patience = self.loop.spawn(self.loop.sleep(LAST_OUTPUT_WITHIN))
+        await any_of(awake.output, patience)
+        patience.cancel()
+
+    def _leave(self) -> int:
+        self.announcer.left(self.record)
+        return EXIT_ASLEEP
+
+    def _leases_changed(self) -> None:
+        if self.leases.busy:
+            self.idle_since = None
+        elif self.idle_since is None:
+            self.idle_since = now()
+        self.announcer.holders(self._sleeps_in())
+        self.stirred.set(None)
+
+    def _container_changed(self) -> None:
+        self.wake.readiness.changed.set(None)
+        self.stirred.set(None)
+
+    async def _something(self, seconds: float | None, *futures: Future[None]) -> None:
+        """Wait until anything happens that a decision may hang on, `seconds` at most."""
+        self.stirred = Future()
+        over: Future[None] = Future()
+        timer = self.loop.call_in(seconds, lambda: over.set(None)) if seconds is not None else None
+        await any_of(self.stirred, over, self.told_to_stop, *futures)
+        if timer is not None:
+            timer.cancel()
+
+    def _renew(self) -> None:
+        """Become the newer version; where that cannot be executed, go on as we are."""
+        self.told_to_renew = Future()
+        handover = Handover(self.awake_since, self.idle_since, self.leases.holders.values())
+        problem = exec_successor(self.options.state, self.lease_fd, handover)
+        self._say(f"the newer version cannot be started, going on with this one: {problem}")
+
+    async def _resume(self, handover: Handover) -> Awake:
+        """Go on where our older self left off."""
+        for holder in handover.holders:
+            self.leases.adopt(holder)
+        awake = self.wake.awake = await self.wake.watch()
+        awake.targets = await self.runtime.targets(awake.container, self.options.ports)
+        self.announcer.awake(awake, Stamps(0.0, 0.0))
+        self.awake_since = handover.awake_since
+        return awake
+
+    def _say(self, text: str) -> None:
+        print(f"wakeport: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,33 @@
+"""What the supervisor's unit tells it: KEY=VALUE arguments, so that `systemctl cat` shows the whole truth.
+
+Imported before the start call: built-in modules only.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+class Options:
+    """Spans are seconds. Unknown keys are ignored: an older supervisor may meet a newer unit."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        given: dict[str, str] = {}
+        self.ports: list[str] = []
+        for argument in arguments:
+            key, _, value = argument.partition("=")
+            if key == "target":
+                self.ports.append(value)
+            else:
+                given[key] = value
+        try:
+            self.name = given["name"]
+            self.runtime = given["runtime"]
+            self.container = given["container"]
+            self.state = given["state"]
+            self.ready = given["ready"]
+            self.ready_within = float(given["ready_within"])
+            self.idle = float(given["idle"])
+            self.adopt = given["adopt"] == "yes"
+        except (KeyError, ValueError) as error:
+            sys.exit(f"wakeport: bad arguments in the unit ({error}); `wakeport apply` writes them anew")

@@ -1,0 +1,135 @@
+"""When a container is ready: its target answers, and whatever else the service asks for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wakeport.loop import Future, Loop
+from wakeport.runtimes.problems import Refused
+
+if TYPE_CHECKING:
+    from wakeport.runtimes.docker.container import Container
+    from wakeport.runtimes.docker.runtime import Docker, Target
+
+TRY_EVERY = 0.002  # seconds; a refused connect costs 0.05 ms (measured), so a few hundred a second are cheap
+TRY_EVERY_AT_MOST = 0.02  # seconds, for applications that take long
+ASK_EVERY = 0.1  # seconds between questions that cost the application or the runtime something
+ANSWER_WITHIN = 2.0  # seconds for one connect or one HTTP answer
+
+
+class Readiness:
+    """Waits until `how` (connect, health, http:/path, exec:COMMAND) holds. The deadline is the caller's.
+
+    `waits_for` says at any moment what is still missing, and `on_wait` hears of
+    it. `changed` is to be set by whoever hears of a change of the container.
+    """
+
+    def __init__(self, loop: Loop, runtime: Docker, how: str, on_wait: Callable[[str], None]) -> None:
+        self.loop = loop
+        self.runtime = runtime
+        self.kind, _, self.argument = how.partition(":")
+        self.on_wait = on_wait
+        self.waits_for = ""
+        self.changed: Future[None] = Future()
+
+    async def reached(self, container: Container, targets: dict[str, Target]) -> None:
+        """Raises Refused where it can never be reached."""
+        for address, port in targets.values():
+            self._wait_for(f"the container to answer on {_text(address, port)}")
+            await self._connect(address, port)
+        if self.kind == "health":
+            await self._healthy(container)
+        elif self.kind == "http":
+            await self._http(*next(iter(targets.values())), self.argument)
+        elif self.kind == "exec":
+            await self._command(self.argument)
+
+    def _wait_for(self, what: str) -> None:
+        self.waits_for = what
+        self.on_wait(what)
+
+    async def _connect(self, address: str, port: int) -> None:
+        pause = TRY_EVERY
+        while True:
+            try:
+                (await self._opened(address, port)).close()
+            except OSError:
+                await self.loop.sleep(pause)
+                pause = min(pause * 1.1, TRY_EVERY_AT_MOST)
+            else:
+                return
+
+    async def _opened(self, address: str, port: int) -> socket.socket:
+        """A connection to the target. Raises OSError."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            error = connection.connect_ex((address, port))
+            if error == errno.EINPROGRESS:
+                await self.loop.within(ANSWER_WITHIN, self.loop.writable(connection.fileno()))
+                error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                raise OSError(error, os.strerror(error))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _healthy(self, container: Container) -> None:
+        if not container.has_healthcheck:
+            raise Refused(
+                f'container "{container.name}" has no HEALTHCHECK, so ready = "health" never comes; '
+                'use ready = "connect", or give the image a HEALTHCHECK'
+            )
+        self._wait_for("HEALTHCHECK to say healthy")
+        while True:
+            # Taken before the look, so that no change between the two is missed.
+            changed: Future[None] = Future()
+            self.changed = changed
+            if (await self.runtime.look()).health == "healthy":
+                return
+            await changed
+
+    async def _http(self, address: str, port: int, path: str) -> None:
+        self._wait_for(f"http://{_text(address, port)}{path} to answer below 400")
+        while True:
+            try:
+                status = await self.loop.within(ANSWER_WITHIN, self._status_of(address, port, path))
+            except OSError:
+                status = 0
+            if 100 <= status < 400:
+                return
+            await self.loop.sleep(ASK_EVERY)
+
+    async def _status_of(self, address: str, port: int, path: str) -> int:
+        """The status of GET `path`; 0 where the answer is not HTTP. Raises OSError."""
+        connection = await self._opened(address, port)
+        try:
+            connection.send(
+                f"GET {path} HTTP/1.1\r\nHost: {_text(address, port)}\r\nUser-Agent: wakeport\r\n"
+                "Connection: close\r\n\r\n".encode()
+            )
+            answer = b""
+            while b"\n" not in answer and len(answer) < 1024:
+                await self.loop.readable(connection.fileno())
+                data = connection.recv(1024)
+                if not data:
+                    break
+                answer += data
+        finally:
+            connection.close()
+        words = answer.split(None, 2)
+        return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else 0
+
+    async def _command(self, command: str) -> None:
+        self._wait_for(f'"{command}" to succeed in the container')
+        while await self.runtime.execute(command) != 0:
+            await self.loop.sleep(ASK_EVERY)
+
+
+def _text(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -1,0 +1,75 @@
+"""What the supervisor lets the world see: status.json for programs, STATUS= for `systemctl status`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from wakeport.activation import notify
+from wakeport.loop import Loop, Timer
+
+PUBLISH_EVERY = 0.2  # seconds at least between two writes that only follow the leases
+
+
+class Status:
+    """The facts as of now. `show` changes some of them; readers see all or nothing of a change."""
+
+    def __init__(self, loop: Loop, directory: str, container: str) -> None:
+        self.loop = loop
+        self.path = directory + "/status.json"
+        self.soon: Timer | None = None
+        self.facts: dict[str, Any] = {
+            "state": "asleep",
+            "since": time.time(),
+            "container": container,
+            "container_id": None,
+            "owned": False,
+            "waits_for": None,
+            "targets": {},
+            "last_wake": None,
+            "leases": [],
+            "sleeps_at": None,
+            "failure": None,
+        }
+        self._recall()
+
+    def _recall(self) -> None:
+        """The last wake stays known from one supervisor to the next."""
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                self.facts["last_wake"] = json.load(file)["last_wake"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+    def show(self, *assignments: str, **facts: Any) -> None:
+        """Publish `facts`, and tell systemd `assignments` ("READY=1") beside the status line."""
+        if facts.get("state", self.facts["state"]) != self.facts["state"]:
+            self.facts["since"] = time.time()
+        self.facts.update(facts)
+        self._write()
+        notify(*assignments, f"STATUS={self._line()}")
+
+    def show_soon(self, **facts: Any) -> None:
+        """Publish `facts` before long; for what changes often."""
+        self.facts.update(facts)
+        if self.soon is None:
+            self.soon = self.loop.call_in(PUBLISH_EVERY, self._write)
+
+    def _write(self) -> None:
+        if self.soon is not None:
+            self.soon.cancel()
+            self.soon = None
+        fresh = self.path + ".new"
+        with open(fresh, "w", encoding="utf-8") as file:
+            json.dump(self.facts, file)
+        os.rename(fresh, self.path)
+
+    def _line(self) -> str:
+        state: str = self.facts["state"]
+        if state == "failed":
+            return f"failed: {self.facts['failure']['reason']}"
+        if self.facts["waits_for"]:
+            return f"{state}, waits for {self.facts['waits_for']}"
+        return state

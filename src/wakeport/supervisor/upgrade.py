@@ -1,0 +1,104 @@
+"""How a supervisor becomes its own newer version: exec, with the container and the leases kept.
+
+SIGHUP asks for it. The installer writes the new command line to `next` in the
+state directory first; without it the supervisor executes its own again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wakeport.supervisor.leases import Holder
+
+HANDED_OVER = "WAKEPORT_HANDED_OVER"  # the environment variable with the descriptor of the handed-over JSON
+
+
+class Handover:
+    """What the older self knows and the newer one cannot find out."""
+
+    def __init__(self, awake_since: float, idle_since: float | None, holders: Iterable[Holder]) -> None:
+        self.awake_since = awake_since
+        self.idle_since = idle_since
+        self.holders = list(holders)
+
+
+def is_successor() -> bool:
+    """Whether this process took over from its older self. Asked before the start call."""
+    return HANDED_OVER in os.environ
+
+
+def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
+    """Become the newer version. Returns only where that failed: the reason."""
+    import json
+
+    command = _next_command(directory)
+    for holder in handover.holders:
+        os.set_inheritable(holder.connection.fileno(), True)
+    facts = {
+        "awake_since": handover.awake_since,
+        "idle_since": handover.idle_since,
+        "holders": [{"fd": holder.connection.fileno(), **holder.facts()} for holder in handover.holders],
+    }
+    # A file in memory and not the environment itself: one variable holds 128 KiB at most (execve(2)).
+    memory = os.memfd_create("wakeport-handover", 0)
+    with open(memory, "w", encoding="utf-8", closefd=False) as file:
+        json.dump(facts, file)
+    os.set_inheritable(lease_fd, True)
+    environment = {
+        **os.environ,
+        HANDED_OVER: str(memory),
+        "LISTEN_PID": str(os.getpid()),
+        "LISTEN_FDS": "1",
+    }
+    try:
+        os.execve(command[0], command, environment)
+    except OSError as error:
+        os.close(memory)
+        for fd in (lease_fd, *(holder.connection.fileno() for holder in handover.holders)):
+            os.set_inheritable(fd, False)
+        return f"{command[0]}: {error.strerror}"
+
+
+def take_over() -> Handover | None:
+    """What our older self handed over; None where there was none."""
+    number = os.environ.pop(HANDED_OVER, "")
+    if not number:
+        return None
+    import json
+    import socket
+
+    from wakeport.supervisor.leases import Holder
+
+    memory = int(number)
+    os.lseek(memory, 0, os.SEEK_SET)
+    with open(memory, encoding="utf-8") as file:
+        facts = json.load(file)
+    holders = []
+    for entry in facts["holders"]:
+        os.set_inheritable(entry["fd"], False)
+        holder = Holder(socket.socket(fileno=entry["fd"]))
+        holder.hear(entry)
+        holder.since = entry["since"]
+        holders.append(holder)
+    return Handover(facts["awake_since"], facts["idle_since"], holders)
+
+
+def _next_command(directory: str) -> list[str]:
+    """What to execute; takes the installer's word out of the way, so that it counts once."""
+    import json
+
+    path = directory + "/next"
+    try:
+        with open(path, encoding="utf-8") as file:
+            command = json.load(file)
+        os.unlink(path)
+    except (OSError, ValueError):
+        command = None
+    if isinstance(command, list) and command and all(isinstance(word, str) for word in command):
+        return command
+    return [sys.executable, *sys.orig_argv[1:]]

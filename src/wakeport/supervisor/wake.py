@@ -1,0 +1,142 @@
+"""From the start call to readiness: what one wake waits for, and what can end it early."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from wakeport.loop import Future, Loop, Task, any_of, now
+from wakeport.runtimes.docker.container import Container
+from wakeport.runtimes.docker.runtime import Docker, Target
+from wakeport.runtimes.problems import RuntimeProblem
+from wakeport.supervisor.announce import Announcer
+from wakeport.supervisor.chronicle import follow_output
+from wakeport.supervisor.options import Options
+from wakeport.supervisor.readiness import Readiness
+from wakeport.supervisor.record import Record
+
+T = TypeVar("T")
+
+OVERLAP = 1.0  # seconds of output read again after a crash: better a line twice than a line lost
+
+
+class Failed(Exception):
+    """This wake came to nothing; `str()` of it is the reason, for people."""
+
+
+class ToldToStop(Exception):
+    """SIGTERM: systemd, or a person through it, wants the container stopped."""
+
+
+class Stamps:
+    """When each stage of a wake was reached, on the monotonic clock; 0 where it was not."""
+
+    def __init__(self, began: float, called: float) -> None:
+        self.began = began
+        self.called = called
+        self.running = 0.0
+        self.ready = 0.0
+
+
+class Awake:
+    """A container that runs: whether it is ours, where it answers, and what ends with it."""
+
+    def __init__(self, container: Container, owned: bool, ended: Task[None], output: Task[None]) -> None:
+        self.container = container
+        self.owned = owned
+        self.ended = ended
+        self.output = output
+        self.targets: dict[str, Target] = {}
+
+
+class Wake:
+    """One attempt. `awake` is set as soon as the container runs, so that a failed attempt can be undone."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        options: Options,
+        record: Record,
+        runtime: Docker,
+        announcer: Announcer,
+        told_to_stop: Future[None],
+    ) -> None:
+        self.loop = loop
+        self.options = options
+        self.record = record
+        self.runtime = runtime
+        self.announcer = announcer
+        self.told_to_stop = told_to_stop
+        self.readiness = Readiness(loop, runtime, options.ready, announcer.waking)
+        self.awake: Awake | None = None
+
+    async def ready(self, stamps: Stamps) -> Awake:
+        """Start the container and wait until it is ready. Raises Failed, RuntimeProblem or ToldToStop."""
+        deadline = stamps.called + self.options.ready_within
+        self.announcer.waking("the runtime to start it")
+        awake = self.awake = await self._before(deadline, self._start())
+        stamps.running = now()
+        awake.targets = await self._before(
+            deadline, self.runtime.targets(awake.container, self.options.ports)
+        )
+        await self._before(deadline, self.readiness.reached(awake.container, awake.targets))
+        stamps.ready = now()
+        return awake
+
+    async def _start(self) -> Awake:
+        fresh = await self.runtime.start()
+        return await self.watch(fresh)
+
+    async def watch(self, fresh: bool = False) -> Awake:
+        """Take charge of the container that runs now. Raises Failed where none does."""
+        container = await self.runtime.look()
+        inherited = not fresh and container.id == self.record.container_id
+        owned = fresh or self.options.adopt or await self._is_ours(container)
+        if owned:
+            self.record.own(container.id, container.started_at)
+        else:
+            self.record.disown()
+        since = time.time() - OVERLAP if inherited and owned else None
+        ended = self.loop.spawn(self.runtime.ended(container))
+        output = self.loop.spawn(follow_output(self.loop, self.runtime, container, since, ended))
+        return Awake(container, owned, ended, output)
+
+    async def _is_ours(self, container: Container) -> bool:
+        """Of a container that ran already: did our predecessor start it, or own the one before it?"""
+        if self.record.claims(container.id, container.started_at):
+            return True
+        predecessor = self.record.container_id
+        return (
+            bool(predecessor) and predecessor != container.id and not await self.runtime.exists(predecessor)
+        )
+
+    async def _before(self, deadline: float, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The result of `coroutine`, unless time is up, the container ends, or we are told to stop."""
+        work = self.loop.spawn(coroutine)
+        up: Future[None] = Future()
+        timer = self.loop.call_at(deadline, lambda: up.set(None))
+        ended: Future[None] = self.awake.ended if self.awake else Future()
+        try:
+            await any_of(work, up, ended, self.told_to_stop)
+        finally:
+            timer.cancel()
+            if not work.done:
+                work.cancel()
+        if self.told_to_stop.done:
+            raise ToldToStop
+        if ended.done:
+            raise Failed(await self._end())
+        if up.done:
+            waits_for = self.readiness.waits_for or "the runtime to start it"
+            raise Failed(f"not ready within {self.options.ready_within:g} s: still waiting for {waits_for}")
+        return await work
+
+    async def _end(self) -> str:
+        """Why the container is not running, in its runtime's words."""
+        try:
+            container = await self.runtime.look()
+        except RuntimeProblem:
+            return "the container was removed while it woke"
+        detail = f": {container.error}" if container.error else ""
+        return f"the container exited with code {container.exit_code} before it was ready{detail}"
