@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 from lab import disk
@@ -32,7 +33,7 @@ def main() -> None:
     _mount_disk(store, root)
     if not (store / "upper/etc/hostname").exists():
         disk.prepare(root, wakeport)
-    _mount_kernel(root)
+    _mount_kernel(store, root)
     _mount_devices(root / "dev", console)
     _mount("-t", "tmpfs", "-o", "mode=755,nosuid,nodev", "tmpfs", root / "run")
     _mount("-t", "tmpfs", "-o", "mode=1777,nosuid,nodev", "tmpfs", root / "tmp")
@@ -57,7 +58,7 @@ def _mount_disk(store: Path, root: Path) -> None:
         _mount("--bind", store / name, inside)
 
 
-def _mount_kernel(root: Path) -> None:
+def _mount_kernel(store: Path, root: Path) -> None:
     proc, sysfs = root / "proc", root / "sys"
     _mount("-t", "proc", "-o", "nosuid,nodev,noexec", "proc", proc)
     # Settings of the kernel belong to the host, except those of this network namespace. Read-only, they
@@ -65,6 +66,10 @@ def _mount_kernel(root: Path) -> None:
     _mount("--bind", proc / "sys", proc / "sys")
     _mount("--bind", proc / "sys/net", proc / "sys/net")
     _mount("-o", "remount,bind,ro", proc / "sys")
+    # The kernel knows of one boot, its own; journalctl and others tell boots apart by this.
+    boot_id = store / "boot_id"
+    boot_id.write_text(f"{uuid.uuid4()}\n")
+    _mount("--bind", boot_id, proc / "sys/kernel/random/boot_id")
     _mount("-t", "sysfs", "-o", "nosuid,nodev,noexec,ro", "sysfs", sysfs)
     _mount("-t", "cgroup2", "-o", "nosuid,nodev,noexec", "cgroup2", sysfs / "fs/cgroup")
 

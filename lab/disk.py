@@ -72,6 +72,8 @@ def prepare(root: Path, wakeport: Path) -> None:
         "[Journal]\nStorage=persistent\nRateLimitBurst=0\nForwardToConsole=no\nSystemMaxUse=128M\n",
     )
     (root / "var/log/journal").mkdir(parents=True)
+    # Or each boot would try to empty /tmp, in which the host's checkout may lie.
+    _link(root / "etc/tmpfiles.d/tmp.conf", "/dev/null")
     _link(root / "etc/systemd/system/default.target", "/lib/systemd/system/multi-user.target")
     _link(root / "usr/local/bin/wakeport", str(wakeport))
 

@@ -67,6 +67,11 @@ class Lab:
         self.close()
 
     @property
+    def running(self) -> bool:
+        """Whether it has booted and nobody has taken it down since."""
+        return self._pid is not None and Path(f"/proc/{self._pid}").exists()
+
+    @property
     def pid(self) -> int:
         """The lab's systemd, as the host numbers it. Another one after each boot."""
         if self._pid is None:

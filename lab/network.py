@@ -17,7 +17,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def network_of(pid: int) -> Iterator[None]:
     """Run the block in the network namespace of process `pid`; only the calling thread moves.
 
-    A socket belongs to the namespace that it was made in, for as long as it lives. Raises OSError where
+    A socket belongs to the namespace that it was made in, for as long as it lives; so does a thread that
+    is started in the block. Raises OSError where
     the process is gone or the caller is not root.
     """
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)

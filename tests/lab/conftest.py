@@ -1,0 +1,76 @@
+"""Labs for tests: one that all share, and fresh ones for tests that shut down or break theirs.
+
+A lab that cannot boot fails the tests that asked for it, with its reason; it never skips them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from lab import Lab
+
+# What a test may have left in the shared lab. Killed first, since a test may have taught them not to stop.
+CLEAN_UP = """
+systemctl stop --no-block 'wakeport-*' 'test-*'
+systemctl kill --signal=KILL 'wakeport-*' 'test-*' 2>/dev/null
+systemctl stop 'wakeport-*' 'test-*'
+rm -rf /etc/wakeport /run/wakeport /var/lib/wakeport /usr/local/lib/wakeport
+rm -rf /etc/*/wakeport* /etc/systemd/system/*wakeport-* /etc/systemd/system/*/*wakeport-*
+rm -rf /etc/systemd/system/test-* /run/systemd/transient/test-*
+systemctl daemon-reload
+systemctl reset-failed
+systemctl start docker.service || exit
+containers=$(docker ps --all --quiet)
+[ -z "$containers" ] || docker rm --force --volumes $containers >/dev/null || exit
+docker network prune --force >/dev/null
+nft delete table inet wakeport 2>/dev/null
+userdel wakeport 2>/dev/null
+groupdel wakeport 2>/dev/null
+exit 0
+"""
+
+
+def _booted() -> Iterator[Lab]:
+    if os.geteuid() != 0:
+        pytest.fail("a lab needs root, for its namespaces; run the tests as root", pytrace=False)
+    with Lab() as lab:
+        lab.load("nginx")
+        lab.load("python")
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def shared_lab() -> Iterator[Lab]:
+    """The one lab of this run. Tests ask for `lab`, which cleans up behind them."""
+    yield from _booted()
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Iterator[Lab]:
+    """A running lab with the images `nginx` and `python`; no service, no container."""
+    yield shared_lab
+    shared_lab.run(["sh", "-c", CLEAN_UP])
+
+
+@pytest.fixture
+def fresh_lab() -> Iterator[Lab]:
+    """A lab for one test alone, which may shut it down, reboot it, or break it."""
+    yield from _booted()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the lab's journal says of the time of the test."""
+    report = yield
+    arguments = getattr(item, "funcargs", {})
+    lab = arguments.get("fresh_lab") or arguments.get("lab")
+    if report.failed and isinstance(lab, Lab) and lab.running:
+        journal = ["journalctl", "--no-pager", "--output=short-precise", "--lines=80"]
+        lines = lab.run([*journal, f"--since=@{call.start:.0f}"], check=False).stdout
+        report.sections.append(("journal of the lab", lines))
+    return report
