@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from wakeport.activation import notify
 from wakeport.lease import ASLEEP, AWAKE, FAILED, STOPPING, WAKING, Message
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.record import Record
@@ -60,9 +61,10 @@ class Announcer:
 
     def left(self, record: Record) -> None:
         """The last word of a supervisor that ends as it should."""
-        # READY=1 first: to systemd, a notify service that ends before it was ready has failed.
+        # To systemd, a notify service that ends before it was ready has failed. Of two
+        # states in one message it takes the last alone (252), so this is one of its own.
+        notify("READY=1")
         self.status.show(
-            "READY=1",
             "STOPPING=1",
             state=FAILED if record.attempts else ASLEEP,
             failure=_failure(record) if record.attempts else None,

@@ -20,7 +20,7 @@ RETRY_AFTER = 12.0
 
 
 async def follow_output(
-    loop: Loop, runtime: Docker, container: Container, since: float | None, ended: Task[None]
+    loop: Loop, runtime: Docker, container: Container, since: float, ended: Task[None]
 ) -> None:
     """Copy the container's output to the journal, to the last line; a gap is filled from its log."""
     while True:

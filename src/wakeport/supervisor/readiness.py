@@ -12,8 +12,8 @@ from wakeport.loop import Future, Loop
 from wakeport.runtimes.problems import Refused
 
 if TYPE_CHECKING:
-    from wakeport.runtimes.docker.container import Container
-    from wakeport.runtimes.docker.runtime import Docker, Target
+    from wakeport.runtimes.docker.container import Container, Target
+    from wakeport.runtimes.docker.runtime import Docker
 
 TRY_EVERY = 0.002  # seconds; a refused connect costs 0.05 ms (measured), so a few hundred a second are cheap
 TRY_EVERY_AT_MOST = 0.02  # seconds, for applications that take long

@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from wakeport.loop import Future, Loop, Task, any_of, now
-from wakeport.runtimes.docker.container import Container
-from wakeport.runtimes.docker.runtime import Docker, Target
+from wakeport.runtimes.docker.container import Container, Target
+from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.chronicle import follow_output
@@ -75,7 +75,7 @@ class Wake:
         """Start the container and wait until it is ready. Raises Failed, RuntimeProblem or ToldToStop."""
         deadline = stamps.called + self.options.ready_within
         self.announcer.waking("the runtime to start it")
-        awake = self.awake = await self._before(deadline, self._start())
+        awake = self.awake = await self._before(deadline, self._start(stamps.called))
         stamps.running = now()
         awake.targets = await self._before(
             deadline, self.runtime.targets(awake.container, self.options.ports)
@@ -84,12 +84,12 @@ class Wake:
         stamps.ready = now()
         return awake
 
-    async def _start(self) -> Awake:
+    async def _start(self, called: float) -> Awake:
         fresh = await self.runtime.start()
-        return await self.watch(fresh)
+        return await self.watch(fresh, now() - called)
 
-    async def watch(self, fresh: bool = False) -> Awake:
-        """Take charge of the container that runs now. Raises Failed where none does."""
+    async def watch(self, fresh: bool = False, age: float = OVERLAP) -> Awake:
+        """Take charge of the container that runs now, and follow its output of the last `age` seconds on."""
         container = await self.runtime.look()
         inherited = not fresh and container.id == self.record.container_id
         owned = fresh or self.options.adopt or await self._is_ours(container)
@@ -97,9 +97,11 @@ class Wake:
             self.record.own(container.id, container.started_at)
         else:
             self.record.disown()
-        since = time.time() - OVERLAP if inherited and owned else None
+        if inherited:
+            self.runtime.detach()
+            age += OVERLAP
         ended = self.loop.spawn(self.runtime.ended(container))
-        output = self.loop.spawn(follow_output(self.loop, self.runtime, container, since, ended))
+        output = self.loop.spawn(follow_output(self.loop, self.runtime, container, time.time() - age, ended))
         return Awake(container, owned, ended, output)
 
     async def _is_ours(self, container: Container) -> bool:

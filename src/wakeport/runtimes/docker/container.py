@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 Inspection = dict[str, Any]
+Target = tuple[str, int]  # the address and port on which a container answers
 
 
 class Container:

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 from wakeport.loop import Loop
 from wakeport.runtimes.docker.begin import Begun, start_path
-from wakeport.runtimes.docker.container import Container, unreachable_network
+from wakeport.runtimes.docker.container import Container, Target, unreachable_network
 from wakeport.runtimes.docker.engine import Engine, Exchange, problem, quoted, unreachable
 from wakeport.runtimes.docker.output import copy_frames, copy_raw
 from wakeport.runtimes.problems import Missing, Refused
 
 if TYPE_CHECKING:
     import _socket
-
-    Target = tuple[str, int]
 
 STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
 
@@ -106,17 +104,21 @@ class Docker:
         except Missing:
             return
 
-    async def copy_output(self, container: Container, since: float | None, to: int) -> None:
+    def detach(self) -> None:
+        """Give the attachment up: what is to be copied began before it."""
+        if self.attached is not None:
+            self.attached.close()
+            self.attached = None
+
+    async def copy_output(self, container: Container, since: float, to: int) -> None:
         """Copy what the container writes to descriptor `to`, until the container or the Engine ends.
 
-        Taken from the attachment that `begin` made, or, where `since` (epoch
-        seconds) is given, from the Engine's own log.
+        Taken from the attachment that `begin` made, the first time; else from
+        the Engine's own log, from `since` (epoch seconds) on.
         """
         exchange, self.attached = self.attached, None
-        if since is not None or exchange is None or exchange.status != 101:
-            if exchange is not None:
-                exchange.close()
-            query = f"follow=1&stdout=1&stderr=1&since={since or 0:.9f}"
+        if exchange is None or exchange.status >= 400:
+            query = f"follow=1&stdout=1&stderr=1&since={since:.9f}"
             exchange = await self.engine.open("GET", f"/containers/{container.id}/logs?{query}")
         try:
             await (copy_raw if container.tty else copy_frames)(self.loop, exchange, to)
