@@ -1,0 +1,106 @@
+"""Where a service listens: a TCP port, on one address or on all, or the path of a Unix socket."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import PurePosixPath
+from typing import Final
+
+PATH_MAX: Final = 107  # bytes: sun_path less its final NUL, unix(7)
+
+_PORT: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]:|(?P<four>[0-9.]+):)?(?P<port>[0-9]{1,5})")
+
+GRAMMAR: Final = "write PORT, ADDRESS:PORT, [IPV6]:PORT or /path.sock"
+
+
+class Place:
+    """One thing to listen on. Exactly one of `port` and `path` is set; `address` is "" for all addresses."""
+
+    __slots__ = ("address", "path", "port")
+
+    def __init__(self, port: int = 0, address: str = "", path: str = "") -> None:
+        self.port = port
+        self.address = address
+        self.path = path
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Read `[ADDRESS:]PORT` or `/path.sock`. Raises ValueError with a sentence for people."""
+        if text.startswith("/"):
+            return cls(path=_checked_path(text))
+        place, _, protocol = text.partition("/")
+        if protocol == "udp":
+            raise ValueError(f"{text!r}: UDP is not there yet; this version holds TCP ports and Unix sockets")
+        found = _PORT.fullmatch(place)
+        if found is None or protocol not in ("", "tcp"):
+            raise ValueError(f"{text!r} is not a place to listen; {GRAMMAR}")
+        port = int(found["port"])
+        if not 1 <= port <= 65535:
+            raise ValueError(f"{text!r}: a port is a number from 1 to 65535")
+        address = found["six"] or found["four"] or ""
+        try:
+            address = address and str(ipaddress.ip_address(address))
+        except ValueError as error:
+            raise ValueError(f"{text!r}: {error}") from error
+        if bool(found["six"]) != (":" in address):
+            raise ValueError(f"{text!r}: brackets are for IPv6; {GRAMMAR}")
+        return cls(port=port, address=address)
+
+    @property
+    def family(self) -> int:
+        """4 or 6 for a port on one address, else 0."""
+        return ipaddress.ip_address(self.address).version if self.address else 0
+
+    def overlaps(self, other: Place) -> bool:
+        """Whether the two cannot both be held: the same path, or the same port on a common address."""
+        if self.path or other.path:
+            return self.path == other.path
+        if self.port != other.port:
+            return False
+        return self.address == other.address or self._everywhere(other) or other._everywhere(self)
+
+    def _everywhere(self, other: Place) -> bool:
+        # `::` takes IPv4 along unless bindv6only says otherwise; to assume that errs on the safe side.
+        return self.address in ("", "::") or (self.address == "0.0.0.0" and other.family != 6)
+
+    def __str__(self) -> str:
+        if self.path:
+            return self.path
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}" if host else str(self.port)
+
+    def __repr__(self) -> str:
+        return f"Place({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def _checked_path(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"{text!r}: a path of printable characters, please")
+    if text != text.strip() or "\\" in text:
+        # systemd strips the ends of a value, and reads a backslash at its end as "goes on in the next line".
+        raise ValueError(f"{text!r}: a path without backslashes, and without blanks at its ends, please")
+    if str(PurePosixPath(text)) != text or ".." in PurePosixPath(text).parts or text.startswith("//"):
+        raise ValueError(f"{text!r}: a path without '..', '//' or a slash at its end, please")
+    if len(text.encode()) > PATH_MAX:
+        raise ValueError(f"{text!r}: the path of a socket has at most {PATH_MAX} bytes")
+    return text
+
+
+def split_target(text: str) -> tuple[Place, int | None]:
+    """Read what `--listen` takes, `PLACE[=TARGET]`: the place, and the container's port or None.
+
+    Raises ValueError with a sentence for people.
+    """
+    place, equals, target = text.rpartition("=")
+    if not equals or (place.startswith("/") and not target.isdecimal()):
+        return Place.parse(text), None
+    if not (target.isascii() and target.isdecimal() and 1 <= int(target) <= 65535):
+        raise ValueError(f"{text!r}: behind '=' stands the container's port, a number from 1 to 65535")
+    return Place.parse(place), int(target)
