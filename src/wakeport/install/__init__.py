@@ -1,0 +1,1 @@
+"""The only part of wakeport that changes the system."""

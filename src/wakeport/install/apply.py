@@ -1,0 +1,82 @@
+"""How a service's units come to be what its settings say, or stay what they were."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from wakeport.errors import Problem
+from wakeport.install import files
+from wakeport.install.host import Host
+from wakeport.install.plan import Plan
+from wakeport.service import Service
+from wakeport.units import Names, names
+
+
+def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
+    """Carry `plan` out: write, reload, start, verify. On any failure everything is put back first.
+
+    `command` is the supervisor's, for one that runs already. The lock must be held.
+    Raises Problem or OSError.
+    """
+    called = names(service.name)
+    try:
+        host.provide()
+        for change in plan.changes:
+            _put(change.path, change.new)
+        if plan.stop:
+            host.systemd.stop(*plan.stop)
+        if plan.changes:
+            host.systemd.reload()
+        host.systemd.enable(called.lease, called.socket)
+        host.systemd.start(called.lease, called.socket)
+        host.verify([listener.on for listener in service.listener])
+        if plan.renew and called.supervisor not in plan.stop:
+            _renew(host, service.name, called.supervisor, command)
+    except BaseException as failure:
+        _put_back(host, plan, called, failure)
+        raise
+    host.clean()
+
+
+def _put(path: Path, content: str | None) -> None:
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        files.write(path, content.encode(errors="surrogateescape"))
+
+
+def _renew(host: Host, service: str, supervisor: str, command: list[str]) -> None:
+    """Let a supervisor that runs take over its new command line. It keeps container, leases and clients."""
+    found = host.systemd.show([supervisor], ["MainPID"]).get(supervisor, {})
+    if found.get("MainPID", "0") != "0":
+        files.write(host.layout.state(service) / "next", json.dumps(command).encode(), mode=0o600)
+        host.systemd.hang_up(supervisor)
+
+
+def _put_back(host: Host, plan: Plan, called: Names, failure: BaseException) -> None:
+    """As it was: old files, old sockets. What cannot be put back is noted on the failure."""
+    new = [change.path.name for change in plan.changes if change.old is None and change.path.name in called]
+    sockets = [name for name in new if name.endswith(".socket") and host.layout.unit(name).exists()]
+    steps: list[Callable[[], object]] = []
+    if new or plan.stop:
+        steps.append(lambda: host.systemd.stop(*plan.stop, *new))
+    if sockets:
+        steps.append(lambda: host.systemd.disable(*sockets))
+    steps += [partial(_put, change.path, change.old) for change in reversed(plan.changes)]
+    if plan.changes:
+        steps.append(host.systemd.reload)
+    if plan.changes and called.socket not in new:
+        steps.append(lambda: host.systemd.start(called.lease, called.socket))
+    steps += [lambda: files.remove_empty(host.layout.configuration), host.clean]
+    # A second Ctrl-C would stop this half-way; systemctl inherits the mask.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    for step in steps:
+        try:
+            step()
+        except (Problem, OSError) as problem:
+            failure.add_note(f"putting back what was there: {problem}")
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)

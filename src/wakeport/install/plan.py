@@ -1,0 +1,124 @@
+"""What has to change for a service to be what its settings say. Pure, but for reading the files."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from wakeport.errors import InTheWay
+from wakeport.layout import Layout
+from wakeport.units import MARK, Names, names, owner
+
+
+class Change(NamedTuple):
+    """One file: what it contains (None: it is missing) and what it shall contain (None: it goes)."""
+
+    path: Path
+    old: str | None
+    new: str | None
+
+
+class Plan(NamedTuple):
+    """The files to change, and what that means for what runs."""
+
+    service: str
+    changes: list[Change]
+    stop: list[str]  # units that cannot go on as they are
+    renew: bool  # the supervisor has a new command line, which it can take over without a stop
+
+    def diff(self, layout: Layout) -> str:
+        """As a unified diff, paths as the machine sees them."""
+        return "".join(_diff(layout.inside(change.path), change.old, change.new) for change in self.changes)
+
+
+def plan(layout: Layout, service: str, units: dict[str, str], settings: str | None = None) -> Plan:
+    """The way from what is on disk to `units` (and to `settings`, where they are to be written).
+
+    Raises InTheWay where a file of one of these names is not wakeport's.
+    """
+    changes = [] if settings is None else [_change(layout.settings(service), settings)]
+    unit_changes = [_change(layout.unit(name), text) for name, text in units.items()]
+    refuse_foreign(unit_changes, service)
+    called = names(service)
+    old = {change.path.name: change.old or "" for change in unit_changes}
+    new = {change.path.name: change.new or "" for change in unit_changes}
+    changes = [change for change in changes + unit_changes if change.old != change.new]
+    return Plan(service, changes, _to_stop(called, old, new), _exec(old, called) != _exec(new, called))
+
+
+def removal(layout: Layout, service: str) -> Plan:
+    """The way to nothing. The settings go last: while they stand, the command can be given again."""
+    called = names(service)
+    units = [called.socket, called.proxy, called.lease, called.supervisor]
+    changes = [Change(layout.unit(name), _read(layout.unit(name)), None) for name in units]
+    refuse_foreign(changes, service)
+    changes.append(Change(layout.settings(service), _read(layout.settings(service)), None))
+    return Plan(service, [change for change in changes if change.old is not None], units, renew=False)
+
+
+def refuse_foreign(changes: list[Change], service: str) -> None:
+    for change in changes:
+        if change.old is not None and owner(change.old) != service:
+            raise InTheWay(
+                f"{change.path} is in the way, and not wakeport's: it has no [{MARK}] section",
+                "move it away, or choose another name for the service",
+            )
+
+
+def listened_before(layout: Layout, service: str) -> set[str]:
+    """What the socket unit on disk listens on: a place held by it is not taken by another."""
+    text = _read(layout.unit(names(service).socket)) or ""
+    return {line.removeprefix("ListenStream=").replace("%%", "%") for line in _all("ListenStream=.*", text)}
+
+
+def _to_stop(called: Names, old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """What has to stop before the new texts count; nothing where only ways of running changed.
+
+    Of a socket whose ListenStream= changed, daemon-reload alone leaves a unit that is
+    "active" and refuses on the old and on the new port (measured on 252). A live proxy
+    cannot follow to other targets, nor a supervisor to another container.
+    """
+    stop = []
+    if _differ("ListenStream=.*", old[called.socket], new[called.socket]):
+        stop += [called.socket, called.proxy]
+    elif _differ("target=[0-9]+/tcp", old[called.proxy], new[called.proxy]):
+        stop += [called.proxy]
+    if _differ(r"\b(?:container|runtime)=[^\s\"]+", old[called.supervisor], new[called.supervisor]):
+        stop += [called.supervisor]
+    return stop
+
+
+def _differ(pattern: str, old: str, new: str) -> bool:
+    return bool(old) and _all(pattern, old) != _all(pattern, new)
+
+
+def _all(pattern: str, text: str) -> list[str]:
+    return re.findall(pattern, text)
+
+
+def _exec(units: dict[str, str], called: Names) -> list[str]:
+    return _all("ExecStart=.*", units[called.supervisor])
+
+
+def _change(path: Path, new: str) -> Change:
+    return Change(path, _read(path), new)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="surrogateescape")
+    except FileNotFoundError:
+        # A dangling link is somebody's file too.
+        return "" if path.is_symlink() else None
+
+
+def _diff(path: str, old: str | None, new: str | None) -> str:
+    lines = difflib.unified_diff(
+        (old or "").splitlines(keepends=True),
+        (new or "").splitlines(keepends=True),
+        "/dev/null" if old is None else path,
+        "/dev/null" if new is None else path,
+    )
+    return "".join(lines)

@@ -1,0 +1,56 @@
+"""How a service goes, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from wakeport.errors import Problem
+from wakeport.install import files
+from wakeport.install.host import Host
+from wakeport.install.plan import Plan
+from wakeport.units import names
+
+
+def remove(host: Host, plan: Plan) -> list[Path]:
+    """Stop, disable and delete what `plan` (a removal) names; returns a person's drop-ins, which stay.
+
+    The supervisor's end stops a container that it woke, and leaves one that was
+    started by hand. The settings go last: interrupted, the same command goes on
+    from there. The lock must be held. Raises Problem or OSError.
+    """
+    called = names(plan.service)
+    units = [change.path.name for change in plan.changes if change.path.name in called]
+    if units:
+        # Sockets first and all in one job: nothing can wake what is being stopped.
+        host.systemd.stop(*sorted(units, key=lambda name: not name.endswith(".socket")))
+        sockets = [name for name in units if name.endswith(".socket")]
+        if sockets:
+            host.systemd.disable(*sockets)
+    for change in plan.changes:
+        if change.path.name in called:
+            change.path.unlink(missing_ok=True)
+    host.systemd.reload()
+    _forget_failures(host, units)
+    shutil.rmtree(host.layout.state(plan.service), ignore_errors=True)
+    host.layout.lease(plan.service).unlink(missing_ok=True)
+    host.layout.settings(plan.service).unlink(missing_ok=True)
+    files.remove_empty(host.layout.configuration)
+    files.remove_empty(host.layout.run)
+    host.clean()
+    return _drop_ins(host, plan.service)
+
+
+def _forget_failures(host: Host, units: list[str]) -> None:
+    for unit in units:
+        try:
+            host.systemd.forget_failures(unit)
+        except Problem:
+            continue  # it had none: systemd has forgotten the whole unit
+
+
+def _drop_ins(host: Host, service: str) -> list[Path]:
+    directories = [host.layout.drop_ins(name) for name in (*names(service)[:4],)]
+    for directory in directories:
+        files.remove_empty(directory)
+    return [path for directory in directories if directory.is_dir() for path in sorted(directory.iterdir())]

@@ -1,0 +1,56 @@
+"""Where everything is kept on a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Layout:
+    """The paths below `root`, which is for tests: what units say to each other never contains it."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = root
+        self.configuration = root / "etc/wakeport"
+        self.units = root / "etc/systemd/system"
+        self.programs = root / "usr/local/lib/wakeport"
+        self.run = root / "run/wakeport"
+
+    def settings(self, service: str) -> Path:
+        return self.configuration / f"{service}.toml"
+
+    def unit(self, name: str) -> Path:
+        return self.units / name
+
+    def drop_ins(self, name: str) -> Path:
+        return self.units / f"{name}.d"
+
+    def lease(self, service: str) -> Path:
+        return self.run / f"{service}.lease"
+
+    def state(self, service: str) -> Path:
+        """The directory in which the supervisor of `service` keeps what it publishes and remembers."""
+        return self.run / service
+
+    def status(self, service: str) -> Path:
+        return self.state(service) / "status.json"
+
+    def services(self) -> list[str]:
+        """The names of all services that have settings, sorted."""
+        return sorted(path.stem for path in _listed(self.configuration, "*.toml"))
+
+    def unit_files(self) -> list[Path]:
+        """All units that carry our prefix, whoever wrote them."""
+        units = _listed(self.units, "wakeport-*")
+        return sorted(path for path in units if path.suffix in (".socket", ".service"))
+
+    def program_copies(self) -> list[Path]:
+        return sorted(path for path in _listed(self.programs, "*") if path.is_dir())
+
+    def inside(self, path: Path) -> str:
+        """`path` as the machine itself sees it, without `root`."""
+        return f"/{path.relative_to(self.root)}"
+
+
+def _listed(directory: Path, pattern: str) -> Iterator[Path]:
+    return directory.glob(pattern) if directory.is_dir() else iter(())

@@ -1,0 +1,58 @@
+"""Which programs run at a wake: the entry files and the part of this package that units execute.
+
+They run from a copy, so that nothing depends on a virtual environment or a home
+directory. The copy's name carries a digest of its content: it never changes in
+place under a process that runs from it, and whether it is stale can be read off
+its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+import wakeport
+
+MODULES: Final = ("__init__.py", "activation.py", "lease.py", "loop.py")
+PACKAGES: Final = ("proxy", "runtimes", "supervisor")
+ENTRIES: Final = {
+    "proxy.py": "wakeport.proxy.main",
+    "starter.py": "wakeport.proxy.starter",
+    "supervisor.py": "wakeport.supervisor.main",
+}
+
+# A script itself is compiled anew at each start, so all it does is to import what is compiled already.
+_ENTRY: Final = """import sys
+
+sys.path.insert(0, __file__.rpartition("/")[0])
+from {module} import main
+
+main()
+"""
+
+Programs = dict[str, bytes]
+
+
+def collect(package: Path = Path(wakeport.__file__).parent) -> Programs:
+    """Every file of a copy: its relative path and its content, in a fixed order."""
+    sources = [package / name for name in MODULES]
+    for name in PACKAGES:
+        sources += (package / name).rglob("*.py")
+    copied = {f"wakeport/{path.relative_to(package)}": path.read_bytes() for path in sources}
+    copied |= {entry: _ENTRY.format(module=module).encode() for entry, module in ENTRIES.items()}
+    return dict(sorted(copied.items()))
+
+
+def directory_name(programs: Programs, version: str = wakeport.__version__) -> str:
+    """What the copy's directory is called, as in "0.1.0-1f3a9c0e"."""
+    digest = hashlib.sha256()
+    for path, content in programs.items():
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    return f"{version}-{digest.hexdigest()[:8]}"
+
+
+def read_copy(directory: Path) -> Programs:
+    """What a copy consists of now; equal to what `collect` gave, unless somebody has edited it."""
+    found = {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*.py")}
+    return dict(sorted(found.items()))

@@ -1,0 +1,74 @@
+"""The one door to systemctl."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from wakeport.errors import NoRights, OutOfReach, Problem
+
+Properties = dict[str, str]
+
+NOT_LOADED = 5  # systemctl's exit code for a unit that is not there, LSB
+
+
+class Systemd:
+    """The system's manager. Its methods raise OutOfReach, NoRights, or Problem with systemctl's own words."""
+
+    def reload(self) -> None:
+        self._do("daemon-reload")
+
+    def start(self, *units: str) -> None:
+        self._do("start", *units)
+
+    def stop(self, *units: str) -> None:
+        """Stop and wait until stopped; a unit that is not loaded counts as stopped."""
+        self._do("stop", *units, known={NOT_LOADED})
+
+    def enable(self, *units: str) -> None:
+        self._do("enable", "--quiet", *units)
+
+    def disable(self, *units: str) -> None:
+        self._do("disable", "--quiet", *units)
+
+    def hang_up(self, unit: str) -> None:
+        """SIGHUP to the main process. (--kill-who is --kill-whom since 252, which still takes both.)"""
+        self._do("kill", "--signal=HUP", "--kill-who=main", unit)
+
+    def forget_failures(self, *units: str) -> None:
+        self._do("reset-failed", *units)
+
+    def show(self, units: Sequence[str], properties: Sequence[str]) -> dict[str, Properties]:
+        """The `properties` of each unit by its name, in one call however many units there are."""
+        if not units:
+            return {}
+        text = self._do("show", f"--property=Id,{','.join(properties)}", "--", *units)
+        blocks = [_properties(block) for block in text.split("\n\n") if block.strip()]
+        return {block["Id"]: block for block in blocks}
+
+    def _do(self, verb: str, *arguments: str, known: AbstractSet[int] = frozenset()) -> str:
+        command = ["systemctl", "--no-ask-password", "--no-pager", verb, *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        except FileNotFoundError:
+            raise OutOfReach("this machine has no systemctl", "wakeport needs systemd 249 or newer") from None
+        if done.returncode == 0 or done.returncode in known:
+            return done.stdout
+        said = " ".join(done.stderr.split()) or f"systemctl {verb} ended with {done.returncode}"
+        if "not been booted with systemd" in said or "Failed to connect to bus" in said:
+            raise OutOfReach("systemd does not run this machine", "scripts/lab boots one to try wakeport in")
+        if "Access denied" in said or "authentication required" in said.lower():
+            raise NoRights(f"systemd refuses: {said}", "run it as root, with sudo")
+        raise Problem(f"systemctl {verb} {' '.join(arguments)}: {said}", "journalctl -xe tells more")
+
+
+def _properties(block: str) -> Properties:
+    pairs = (line.partition("=") for line in block.splitlines())
+    return {key: value for key, _, value in pairs}
+
+
+def is_running() -> bool:
+    """Whether systemd is this machine's manager, sd_booted(3)."""
+    return Path("/run/systemd/system").is_dir()
