@@ -1,0 +1,110 @@
+"""wakeport add: from a container to a port that wakes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from wakeport import facts, preflight, service, units
+from wakeport.cli import options
+from wakeport.cli.carry_out import carry_out
+from wakeport.cli.settled import load
+from wakeport.errors import BadInput, InTheWay, Problem
+from wakeport.layout import Layout
+from wakeport.listener import split_target
+from wakeport.runtimes.docker.container import Container
+from wakeport.service import Service
+
+
+@click.command("add")
+@options.one_service
+@click.option(
+    "--listen",
+    "listeners",
+    metavar="PLACE[=TARGET]",
+    multiple=True,
+    required=True,
+    help="Where to listen: [ADDRESS:]PORT or /path.sock; behind '=' the container's port. May be repeated.",
+)
+@click.option("--container", metavar="CONTAINER", help="The container to wake, where its name is not NAME.")
+@click.option("--runtime", metavar="RUNTIME", help="What runs it: docker.")
+@click.option("--ready", metavar="HOW", help="When it is ready: connect, health, http:/path or exec:COMMAND.")
+@click.option("--ready-within", metavar="SPAN", help="How long a wake may take until its clients hear no.")
+@click.option("--idle", metavar="SPAN", help='How long after the last client it sleeps; "infinity": never.')
+@click.option("--adopt", is_flag=True, help="Let it sleep even where a person has started it.")
+@click.option("--proxy", metavar="PROXY", help="Who relays: wakeport or systemd-socket-proxyd.")
+@options.dry_run
+def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) -> None:
+    """Make NAME a service: hold its ports, wake its container at the first connection.
+
+    Writes /etc/wakeport/NAME.toml and four units, and starts the two sockets.
+    The container stays as it is.
+    """
+    layout = Layout()
+    wanted = service.build(name, _as_written(listeners, settings))
+    if not dry_run:
+        preflight.require_root(f"wakeport add {name} …")
+    if layout.settings(name).exists():
+        path = layout.settings(name)
+        raise InTheWay(f"there is a service {name} already", f"edit {path}, then: wakeport apply {name}")
+    found = facts.container(wanted.container)
+    wanted = _with_targets(wanted, found)
+    preflight.container_fits(wanted, found)
+    preflight.other_services(layout, wanted, _others(layout))
+    preflight.places_free([listener.on for listener in wanted.listener])
+    carry_out(layout, wanted, found, settings=service.write(wanted), dry_run=dry_run)
+    if not dry_run:
+        _report(wanted, found)
+
+
+def _as_written(listeners: tuple[str, ...], settings: dict[str, Any]) -> dict[str, Any]:
+    """The options as the settings file would have them."""
+    written = {key: setting for key, setting in settings.items() if setting}
+    written["listener"] = []
+    for text in listeners:
+        try:
+            place, target = split_target(text)
+        except ValueError as error:
+            raise BadInput(f"--listen: {error}", "wakeport add --help") from None
+        written["listener"].append({"on": str(place)} | ({"to": target} if target else {}))
+    return written
+
+
+def _with_targets(wanted: Service, container: Container) -> Service:
+    """The same with every target said: a later apply must not need the container to be there."""
+    ports = units.targets(wanted, tuple(container.exposed))
+    said = [
+        {"on": str(listener.on), "to": int(port.partition("/")[0])}
+        for listener, port in zip(wanted.listener, ports, strict=True)
+    ]
+    settings = {key: getattr(wanted, key) for key in ("container", "runtime", "ready", "adopt", "proxy")}
+    spans = {key: str(getattr(wanted, key)) for key in ("ready_within", "idle")}
+    return service.build(wanted.name, {**settings, **spans, "listener": said})
+
+
+def _others(layout: Layout) -> list[Service]:
+    others = []
+    for name in layout.services():
+        try:
+            others.append(load(layout, name))
+        except Problem:
+            continue  # doctor tells of it; it is no reason to refuse this one
+    return others
+
+
+def _report(wanted: Service, container: Container) -> None:
+    places = ", ".join(listener.on.path or f"port {listener.on}" for listener in wanted.listener)
+    if not container.running:
+        click.echo(f"{wanted.name} is asleep; the first connection to {places} wakes it")
+    elif wanted.adopt:
+        click.echo(f"{wanted.name} is running, and sleeps {wanted.idle} after its last client on {places}")
+    else:
+        stays = "stays up until you stop it; --adopt lets it sleep"
+        click.echo(f"{wanted.name} is running, started by hand: {stays}")
+    if container.restart_policy in ("always", "unless-stopped"):
+        click.echo(
+            f"Docker starts it at boot too (restart policy {container.restart_policy}); "
+            f"to leave that to wakeport: docker update --restart=no {wanted.container}",
+            err=True,
+        )

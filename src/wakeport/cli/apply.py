@@ -1,0 +1,47 @@
+"""wakeport apply: make the units follow the settings."""
+
+from __future__ import annotations
+
+import click
+
+from wakeport import facts, preflight
+from wakeport.cli import options
+from wakeport.cli.carry_out import carry_out
+from wakeport.cli.settled import chosen, load
+from wakeport.errors import Problem
+from wakeport.install.plan import listened_before
+from wakeport.layout import Layout
+
+
+@click.command("apply")
+@options.some_services
+@options.dry_run
+def verb(name: tuple[str, ...], dry_run: bool) -> None:
+    """Make the units of each NAME (or of all services) follow /etc/wakeport/NAME.toml.
+
+    Also takes over a newer version of wakeport: a supervisor that runs changes to
+    it and keeps its container; a proxy that runs serves its clients to the end.
+    """
+    layout = Layout()
+    if not dry_run:
+        preflight.require_root("wakeport apply")
+    services = [load(layout, one) for one in chosen(layout, name)]
+    first: Problem | None = None
+    for service in services:
+        try:
+            found = facts.container_or_none(service.container)
+            if found is not None:
+                preflight.container_fits(service, found)
+            preflight.other_services(layout, service, services)
+            before = listened_before(layout, service.name)
+            preflight.places_free([one.on for one in service.listener if str(one.on) not in before])
+            changed = carry_out(layout, service, found, dry_run=dry_run)
+        except Problem as problem:
+            # One service that cannot follow is no reason for the others to stay behind.
+            first = first or problem
+            click.echo(f"{service.name}: {problem.fact}\n  {problem.hint}", err=True)
+            continue
+        if not dry_run:
+            click.echo(f"{service.name}: {'applied' if changed else 'nothing to change'}")
+    if first is not None:
+        raise click.exceptions.Exit(first.code)

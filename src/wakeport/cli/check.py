@@ -1,0 +1,23 @@
+"""wakeport check: does a settings file make sense?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wakeport import service
+from wakeport.errors import NotThere
+
+
+@click.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+def verb(file: Path) -> None:
+    """Check the settings in FILE, as if it stood in /etc/wakeport. Writes nothing, asks nobody."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    except (FileNotFoundError, IsADirectoryError):
+        raise NotThere(f"there is no file {file}", "wakeport check FILE") from None
+    found = service.read(file.name.removesuffix(".toml"), text, str(file))
+    listeners = ", ".join(str(listener.on) for listener in found.listener)
+    click.echo(f"{file} is fine: {listeners} wakes {found.container}")

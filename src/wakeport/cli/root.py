@@ -1,0 +1,48 @@
+"""The command `wakeport` itself: which verbs there are, and where each is found when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+from wakeport import __version__
+
+VERBS: Final = (
+    "add",
+    "apply",
+    "diff",
+    "remove",
+    "status",
+    "wake",
+    "sleep",
+    "logs",
+    "units",
+    "check",
+    "doctor",
+)
+
+
+class Verbs(click.Group):
+    """Imports a verb's file only when that verb is used: `status` need not wait for `add`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's interface
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        verb: click.Command = importlib.import_module(f"wakeport.cli.{cmd_name}").verb
+        return verb
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s", help="Print the version and exit.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def wakeport(debug: bool) -> None:  # run() looks at it, where the error is told
+    """A port that wakes a container.
+
+    systemd holds the port; the first connection starts the container behind it;
+    when nobody needs the container any more it sleeps again.
+    """

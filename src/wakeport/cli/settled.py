@@ -1,0 +1,29 @@
+"""The services whose settings stand in /etc/wakeport: found by name, or told apart from what is missing."""
+
+from __future__ import annotations
+
+from wakeport.errors import NoRights, NotThere
+from wakeport.layout import Layout
+from wakeport.service import Service, check_name, read
+
+
+def load(layout: Layout, name: str) -> Service:
+    """The service `name`. Raises NotThere, BadInput or NoRights."""
+    path = layout.settings(check_name(name))
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        raise NotThere(f"there is no service {name}", _what_there_is(layout)) from None
+    except PermissionError:
+        raise NoRights(f"{path} is closed to you", "run it as root, with sudo") from None
+    return read(name, text, str(path))
+
+
+def chosen(layout: Layout, names: tuple[str, ...]) -> list[str]:
+    """`names`, or all services where there are none."""
+    return list(names) or layout.services()
+
+
+def _what_there_is(layout: Layout) -> str:
+    there = layout.services()
+    return f"there is {', '.join(there)}" if there else "make one: wakeport add NAME --listen PORT"

@@ -1,0 +1,62 @@
+"""How an error is told to a person: what is, then what to do, one line each, and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from wakeport.errors import BadInput, NoRights, Problem
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+
+
+def run(command: click.Command, arguments: list[str]) -> int:
+    """Run `command`, tell what went wrong, and return the exit code."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) is not signal.SIG_IGN:  # as under nohup(1)
+            signal.signal(signum, _as_interrupt)
+    debug = "--debug" in arguments
+    try:
+        command.main(arguments, prog_name="wakeport", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        verb = error.ctx.command_path if error.ctx else "wakeport"
+        return _tell(BadInput(error.format_message(), f"{verb} --help"), error, debug)
+    except Problem as problem:
+        return _tell(problem, problem, debug)
+    except PermissionError as error:
+        fact = f"{error.filename or 'that'}: {error.strerror}"
+        return _tell(NoRights(fact, "run it as root, with sudo"), error, debug)
+    except BrokenPipeError:
+        # `wakeport logs | head`: the reader has gone, and that is no error of ours.
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        fact = f"{error.filename or 'the system'}: {error.strerror or error}"
+        return _tell(Problem(fact, "wakeport --debug shows where"), error, debug)
+    except (click.Abort, KeyboardInterrupt) as error:
+        _tell(Problem("interrupted"), error.__cause__ or error, debug)
+        return INTERRUPTED
+    return 0
+
+
+def _tell(problem: Problem, error: BaseException | None, debug: bool) -> int:
+    if debug and error is not None:
+        traceback.print_exception(error)
+    click.echo(f"wakeport: {problem.fact}", err=True)
+    for note in getattr(error, "__notes__", ()):
+        click.echo(f"  {note}", err=True)
+    if problem.hint:
+        click.echo(f"  {problem.hint}", err=True)
+    return problem.code
+
+
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    # A half-done change is put back on the way out.
+    raise KeyboardInterrupt
