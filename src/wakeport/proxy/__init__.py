@@ -1,0 +1,1 @@
+"""The unprivileged half of a wake: it accepts, holds, and relays."""
