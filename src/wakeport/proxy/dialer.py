@@ -1,0 +1,126 @@
+"""Connecting to the target: a few at a time, and patiently where patience can help."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+
+from wakeport.loop import WRITE, Loop, Timer, now
+from wakeport.proxy import leg
+from wakeport.proxy.door import Client
+
+Address = tuple[str, int]
+
+AT_ONCE = 64  # half of the smallest listen backlog in common use (128): a crowd must not overflow it
+
+# SYN at 0, 1 and 3 s, then ETIMEDOUT at 7 s. The kernel's default of 6 retries is 127 s; tcp(7)
+SYN_RETRIES = 2
+
+# A container that was just ready may be restarting its workers: refused is not yet gone.
+REFUSED_FOR = 1.0  # seconds
+# A full backlog or an address that does not answer: the target is there, but busy or far.
+BUSY_FOR = 30.0  # seconds
+
+FIRST_DELAY = 0.005  # seconds between two attempts, doubling
+LONGEST_DELAY = 0.1  # seconds
+
+_BUSY = (errno.EAGAIN, errno.ETIMEDOUT, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS)
+
+
+class Dialer:
+    """`connected` gets a client and the socket of its target; `unreachable` one whom no patience helped.
+
+    One of the two is called once for each `dial`, unless it is recalled, and never from within it.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        connected: Callable[[Client, socket.socket], None],
+        unreachable: Callable[[Client, str], None],
+    ) -> None:
+        self.loop = loop
+        self.connected = connected
+        self.unreachable = unreachable
+        self.calls: dict[Client, Call] = {}
+
+    @property
+    def busy(self) -> bool:
+        return len(self.calls) >= AT_ONCE
+
+    def dial(self, client: Client, address: Address) -> None:
+        call = self.calls[client] = Call(self, client, address)
+        call.attempt()
+
+    def recall(self) -> list[Client]:
+        """Give up every call that is under way; the clients, in the order in which they were dialled for."""
+        clients = list(self.calls)
+        for call in self.calls.values():
+            call.hang_up()
+        self.calls.clear()
+        return clients
+
+
+class Call:
+    """The attempts to reach the target for one client."""
+
+    __slots__ = ("address", "client", "delay", "dialer", "since", "sock", "timer")
+
+    def __init__(self, dialer: Dialer, client: Client, address: Address) -> None:
+        self.dialer = dialer
+        self.client = client
+        self.address = address
+        self.since = now()
+        self.delay = FIRST_DELAY
+        self.sock: socket.socket | None = None
+        self.timer: Timer | None = None
+
+    def attempt(self) -> None:
+        try:
+            sock = self.sock = _leg_towards(self.address)
+            failure = sock.connect_ex(self.address)
+        except OSError as error:
+            failure = error.errno or errno.EIO
+        if failure in (0, errno.EINPROGRESS):
+            self.dialer.loop.watch(sock.fileno(), WRITE, self._on_answer)
+        else:
+            self._failed(failure)
+
+    def hang_up(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.sock is not None:
+            leg.close(self.dialer.loop, self.sock)
+            self.sock = None
+
+    def _on_answer(self, _events: int) -> None:
+        assert self.sock is not None
+        failure = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failure:
+            self._failed(failure)
+            return
+        self.dialer.loop.unwatch(self.sock.fileno())
+        del self.dialer.calls[self.client]
+        self.dialer.connected(self.client, self.sock)
+
+    def _failed(self, failure: int) -> None:
+        self.hang_up()
+        patience = BUSY_FOR if failure in _BUSY else REFUSED_FOR
+        if now() - self.since < patience:
+            self.timer = self.dialer.loop.call_in(self.delay, self.attempt)
+            self.delay = min(LONGEST_DELAY, self.delay * 2)
+        else:
+            self.dialer.loop.call_soon(lambda: self._give_up(errno.errorcode.get(failure, str(failure))))
+
+    def _give_up(self, why: str) -> None:
+        if self.dialer.calls.pop(self.client, None) is not None:
+            self.dialer.unreachable(self.client, f"{self.address[0]} port {self.address[1]}: {why}")
+
+
+def _leg_towards(address: Address) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    leg.tune(sock)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, SYN_RETRIES)
+    return sock

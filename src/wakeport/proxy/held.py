@@ -1,0 +1,78 @@
+"""The clients that wait for the container: not read from, kept in order, and let go when they leave."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from wakeport.loop import Loop
+from wakeport.proxy.door import Client
+
+NOTHING = 0  # epoll reports EPOLLERR and EPOLLHUP all the same; epoll_ctl(2)
+
+
+class WaitingRoom:
+    """Clients in the order in which they came. What they have sent stays in the kernel's buffers.
+
+    A client that has shut down its writing side (`nc -N`) has sent its request and waits for the
+    answer: EPOLLRDHUP says nothing. Only an error or a hang-up means that it has gone.
+    """
+
+    def __init__(self, loop: Loop, left: Callable[[Client], None]) -> None:
+        self.loop = loop
+        self.left = left
+        self.clients: dict[Client, None] = {}
+
+    def __len__(self) -> int:
+        return len(self.clients)
+
+    def add(self, client: Client) -> None:
+        self.clients[client] = None
+        self._watch(client)
+
+    def put_back(self, clients: Iterable[Client]) -> None:
+        """Let clients wait again who were called already: before all others, in their own order."""
+        returned = deque(clients)
+        later = self.clients
+        self.clients = dict.fromkeys(returned)
+        self.clients.update(later)
+        for client in returned:
+            self._watch(client)
+
+    def call_next(self) -> Client:
+        """Take out the one who has waited longest. Raises StopIteration where nobody waits."""
+        client = next(iter(self.clients))
+        self._take_out(client)
+        return client
+
+    def empty(self) -> list[Client]:
+        """Take out everyone, in order."""
+        clients = list(self.clients)
+        for client in clients:
+            self._take_out(client)
+        return clients
+
+    def _take_out(self, client: Client) -> None:
+        del self.clients[client]
+        self.loop.unwatch(client.sock.fileno())
+
+    def _watch(self, client: Client) -> None:
+        self.loop.watch(client.sock.fileno(), NOTHING, lambda _events: self._on_hang_up(client))
+
+    def _on_hang_up(self, client: Client) -> None:
+        if _has_left_words(client.sock):
+            # A Unix client that wrote and closed: its request still counts, and there is no more to watch.
+            self.loop.unwatch(client.sock.fileno())
+            return
+        self._take_out(client)
+        self.left(client)
+
+
+def _has_left_words(sock: socket.socket) -> bool:
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
+        return False
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
