@@ -1,0 +1,145 @@
+"""Keeping a lease while somebody needs the container, whatever becomes of the supervisor.
+
+One connection from the first client on. It is opened anew when the supervisor crashes, so that its
+successor knows that the container is in use, and when the supervisor says `stopping` to somebody
+who waits: the new connection then lies in the lease socket's backlog until the successor accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wakeport.lease import STOPPING, Message
+from wakeport.loop import Loop, Timer
+from wakeport.proxy.lease_connection import LeaseConnection
+
+# A supervisor that ends without a word each time it is asked is asked less and less often.
+FIRST_DELAY = 0.05  # seconds
+LONGEST_DELAY = 1.0  # seconds
+
+
+class LeaseHolder:
+    """`told` gets every message of the supervisor; `lost` is called when the connection broke.
+
+    `state` is the last word of the supervisor, None before its first.
+    `awaits_stop` is true while a supervisor is stopping whose successor is to answer; `outlived` is
+    called when it has stopped.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        path: str,
+        who: str,
+        told: Callable[[Message], None],
+        lost: Callable[[], None],
+        outlived: Callable[[], None],
+    ) -> None:
+        self.loop = loop
+        self.path = path
+        self.who = who
+        self.told = told
+        self.lost = lost
+        self.outlived = outlived
+        self.use: list[str] = []
+        self.busy = False
+        self.state: str | None = None
+        self.connection: LeaseConnection | None = None
+        self.predecessor: LeaseConnection | None = None
+        self.retry: Timer | None = None
+        self.delay = 0.0
+
+    @property
+    def awaits_stop(self) -> bool:
+        return self.predecessor is not None
+
+    def hold(self) -> None:
+        """The container is needed: ask for it, unless that has been done."""
+        if self.connection is not None and self.state != STOPPING:
+            if not self.busy:
+                self.connection.say({"busy": True})
+        elif self.retry is None:
+            self._outlive()
+            self._connect()
+        self.busy = True
+
+    def release(self) -> None:
+        """Nobody needs the container at present, but somebody may soon."""
+        self.busy = False
+        self._stop_retrying()
+        if self.connection is not None:
+            self.connection.say({"busy": False})
+
+    def drop(self) -> None:
+        """Hang up, and forget what was said."""
+        self.busy = False
+        self.state = None
+        self._stop_retrying()
+        self._part_from_predecessor()
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def renew(self) -> None:
+        """Ask again from the start: what the supervisor said has proved wrong."""
+        old, self.connection = self.connection, None
+        self.hold()
+        if old is not None:  # closed only now, so that there was no moment without a lease
+            old.close()
+
+    def report(self, use: list[str]) -> None:
+        """Tell what the lease is for: the clients, for people who look at `wakeport status`."""
+        self.use = use
+        if self.connection is not None:
+            self.connection.say({"who": self.who, "use": use})
+
+    def _connect(self) -> None:
+        self.retry = None
+        self.state = None
+        try:
+            self.connection = LeaseConnection(self.loop, self.path, self._on_message, self._on_end)
+        except OSError:
+            # No lease socket, or its backlog is full: both pass, and who waits has a deadline of its own.
+            self._connect_later()
+        else:
+            self.report(self.use)
+
+    def _connect_later(self) -> None:
+        self.delay = min(LONGEST_DELAY, max(FIRST_DELAY, 2 * self.delay))
+        self.retry = self.loop.call_in(self.delay, self._connect)
+
+    def _on_message(self, message: Message) -> None:
+        self.delay = 0.0
+        self.state = str(message.get("state"))
+        self.told(message)
+
+    def _on_end(self) -> None:
+        said, self.state, self.connection = self.state, None, None
+        if self.busy and said != STOPPING:
+            if said is None:
+                self._connect_later()
+            else:
+                self._connect()
+        self.lost()
+
+    def _outlive(self) -> None:
+        """Listen to the present supervisor no more, except for its end."""
+        self._part_from_predecessor()
+        if self.connection is not None:
+            self.predecessor, self.connection = self.connection, None
+            self.predecessor.heard = lambda _message: None
+            self.predecessor.ended = self._on_predecessor_end
+
+    def _on_predecessor_end(self) -> None:
+        self.predecessor = None
+        self.outlived()
+
+    def _part_from_predecessor(self) -> None:
+        if self.predecessor is not None:
+            self.predecessor.close()
+            self.predecessor = None
+
+    def _stop_retrying(self) -> None:
+        if self.retry is not None:
+            self.retry.cancel()
+            self.retry = None
