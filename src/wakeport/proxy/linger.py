@@ -1,0 +1,52 @@
+"""When nobody is there: first to say so on the lease, then to leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wakeport.loop import Loop, Timer, now
+
+# A client that opens one connection after another would otherwise make two messages of each.
+RELEASE_AFTER = 0.1  # seconds
+
+# Longer than the pause between two connections of a page or a script; a start costs about 60 ms.
+LEAVE_AFTER = 1.0  # seconds
+
+
+class Linger:
+    """`release` is called after a tenth of a second without clients, `leave` after a second of it.
+
+    One timer however often clients come and go: it is read when it is due, not moved each time.
+    """
+
+    def __init__(self, loop: Loop, release: Callable[[], None], leave: Callable[[], None]) -> None:
+        self.loop = loop
+        self.release = release
+        self.leave = leave
+        self.since: float | None = None
+        self.released = False
+        self.timer: Timer | None = None
+
+    def nobody(self) -> None:
+        self.since = now()
+        if self.timer is None:
+            self.timer = self.loop.call_in(RELEASE_AFTER, self._look)
+
+    def somebody(self) -> None:
+        self.since = None
+        self.released = False
+
+    def _look(self) -> None:
+        self.timer = None
+        if self.since is None:
+            return
+        idle = now() - self.since
+        if idle < RELEASE_AFTER:
+            self.timer = self.loop.call_at(self.since + RELEASE_AFTER, self._look)
+        elif idle < LEAVE_AFTER:
+            if not self.released:
+                self.released = True
+                self.release()
+            self.timer = self.loop.call_at(self.since + LEAVE_AFTER, self._look)
+        else:
+            self.leave()
