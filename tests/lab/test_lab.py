@@ -150,6 +150,14 @@ def test_two_at_once_with_the_same_ports(lab: Lab, fresh_lab: Lab) -> None:
         answer(fresh_lab, 80)
 
 
+def test_lab_on_a_host_whose_pid_1_is_systemd(lab: Lab) -> None:
+    inner = ["systemctl", "is-system-running"]
+    command = [sys.executable, "-m", "lab", *inner]
+    assert lab.run(["env", f"--chdir={CHECKOUT}", *command]).stdout == "running\n"
+    left = lab.run(["systemctl", "list-units", "--type=scope", "--plain", "--no-legend", "run-*"]).stdout
+    assert left == ""
+
+
 def test_reboot_keeps_the_disk_and_nothing_else(fresh_lab: Lab) -> None:
     fresh_lab.create("web")
     (fresh_lab.root / "etc/kept").write_text("kept")
