@@ -18,13 +18,16 @@ A closed connection holds nothing.
 from __future__ import annotations
 
 import json
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ASLEEP, WAKING, AWAKE, DOZING, STOPPING, FAILED = "asleep", "waking", "awake", "dozing", "stopping", "failed"
 
 LINE_MAX = 65536  # bytes; a `use` of a thousand clients is about 25,000
 
-Message = dict[str, Any]
+Message = dict[str, "Any"]
 
 
 class Malformed(ValueError):

@@ -14,10 +14,23 @@ import select
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, TypeVar
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+    from typing import Any, Generic, TypeVar
+
+    T = TypeVar("T")
+else:
+    # typing itself costs 3 ms and 0.6 MB in every process of every awake service (measured).
+    T = None
+
+    class Generic:
+        __slots__ = ()
+
+        def __class_getitem__(cls, _parameter):
+            return cls
+
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 from wakeport.activation import notify
 from wakeport.lease import ASLEEP, AWAKE, FAILED, STOPPING, WAKING, Message
@@ -11,7 +10,10 @@ from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.record import Record
 from wakeport.supervisor.status import Status
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from wakeport.supervisor.wake import Awake, Stamps
 
 

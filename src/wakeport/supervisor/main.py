@@ -28,7 +28,7 @@ def main() -> None:
     record = Record(options.state)
     begun = None
     called = time.monotonic()
-    if _first_attempt_now(record):
+    if _first_attempt_now(options, record):
         record.intend()
         from wakeport.runtimes.docker.begin import begin
 
@@ -40,8 +40,6 @@ def main() -> None:
     sys.exit(supervise(options, record, begun, (began, called)))
 
 
-def _first_attempt_now(record: Record) -> bool:
+def _first_attempt_now(options: Options, record: Record) -> bool:
     """Not while an earlier failure cools down, nor before a stop that was cut short is seen through."""
-    from wakeport.supervisor.upgrade import is_successor
-
-    return not is_successor() and record.phase != STOPPING and record.wait_left() <= 0
+    return not options.takes_over and record.phase != STOPPING and record.wait_left() <= 0

@@ -5,15 +5,22 @@ Imported before the start call: built-in modules only.
 
 from __future__ import annotations
 
+import posix
 import sys
+
+HANDED_OVER = "WAKEPORT_HANDED_OVER"  # set by an older self that became this process, see upgrade.py
 
 
 class Options:
-    """Spans are seconds. Unknown keys are ignored: an older supervisor may meet a newer unit."""
+    """Spans are seconds. Unknown keys are ignored: an older supervisor may meet a newer unit.
+
+    `takes_over` says that container and leases come from our older self.
+    """
 
     def __init__(self, arguments: list[str]) -> None:
         given: dict[str, str] = {}
         self.ports: list[str] = []
+        self.takes_over = HANDED_OVER.encode() in posix.environ
         for argument in arguments:
             key, _, value = argument.partition("=")
             if key == "target":

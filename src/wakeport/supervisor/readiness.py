@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from wakeport.loop import Future, Loop
 from wakeport.runtimes.problems import Refused
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wakeport.runtimes.docker.container import Container, Target
     from wakeport.runtimes.docker.runtime import Docker
 

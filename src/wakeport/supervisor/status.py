@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any
 
 from wakeport.activation import notify
 from wakeport.loop import Loop, Timer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PUBLISH_EVERY = 0.2  # seconds at least between two writes that only follow the leases
 

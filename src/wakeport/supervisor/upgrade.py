@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sys
 
+from wakeport.supervisor.options import HANDED_OVER
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wakeport.supervisor.leases import Holder
-
-HANDED_OVER = "WAKEPORT_HANDED_OVER"  # the environment variable with the descriptor of the handed-over JSON
 
 
 class Handover:
@@ -25,11 +25,6 @@ class Handover:
         self.awake_since = awake_since
         self.idle_since = idle_since
         self.holders = list(holders)
-
-
-def is_successor() -> bool:
-    """Whether this process took over from its older self. Asked before the start call."""
-    return HANDED_OVER in os.environ
 
 
 def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
-from typing import Any, TypeVar
 
 from wakeport.loop import Future, Loop, Task, any_of, now
 from wakeport.runtimes.docker.container import Container, Target
@@ -16,7 +14,12 @@ from wakeport.supervisor.options import Options
 from wakeport.supervisor.readiness import Readiness
 from wakeport.supervisor.record import Record
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 OVERLAP = 1.0  # seconds of output read again after a crash: better a line twice than a line lost
 

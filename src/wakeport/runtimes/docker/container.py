@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-Inspection = dict[str, Any]
+Inspection = dict[str, "Any"]
 Target = tuple[str, int]  # the address and port on which a container answers
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any
 
 from wakeport.loop import Loop
 from wakeport.runtimes.docker.begin import SOCKET
 from wakeport.runtimes.problems import Missing, Refused, RuntimeProblem, Unreachable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ANSWER_WITHIN = 60.0  # seconds for calls that should answer at once; an Engine that starts takes some
 HEAD_MAX = 65536

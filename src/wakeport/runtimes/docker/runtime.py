@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from wakeport.loop import Loop
 from wakeport.runtimes.docker.begin import Begun, start_path
@@ -15,8 +13,10 @@ from wakeport.runtimes.docker.engine import Engine, Exchange, problem, quoted, u
 from wakeport.runtimes.docker.output import copy_frames, copy_raw
 from wakeport.runtimes.problems import Missing, Refused
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Callable
 
 STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
 
