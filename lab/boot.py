@@ -1,6 +1,6 @@
 """Put a lab's root together and become its systemd. Runs as the first process of new namespaces.
 
-Called as `python -m lab.boot DISK CONSOLE CHECKOUT WAKEPORT SHARED...`: the directory of the disk, the
+Called as `python -m lab.boot DISK CONSOLE WAKEPORT SHARED...`: the directory of the disk, the
 terminal that becomes /dev/console, the program for PATH, and the directories of the host that the lab
 sees live and read-only.
 """

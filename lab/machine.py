@@ -146,7 +146,7 @@ class Lab:
             capture_output=True,
             text=True,
             timeout=timeout,
-            env={**ENVIRONMENT, **(env or {})},
+            env=self._environment(env, user),
             check=False,
         )
         if check and result.returncode != 0:
@@ -172,7 +172,7 @@ class Lab:
             stdout=stdout,
             stderr=stderr,
             text=text,
-            env={**ENVIRONMENT, **(env or {})},
+            env=self._environment(env, user),
         )
 
     def docker(self, *arguments: str | Path, timeout: float = 60.0) -> str:
@@ -212,6 +212,12 @@ class Lab:
         spaces = ["--mount", "--pid", "--net", "--ipc", "--uts", "--cgroup", "--root", "--wd"]
         return ["nsenter", "--target", str(self.pid), *spaces, *become, "--", *map(str, argv)]
 
+    def _environment(self, extra: Mapping[str, str] | None, user: str | None) -> dict[str, str]:
+        identity = {}
+        if user is not None:
+            identity = {"HOME": self._account(user).pw_dir, "LOGNAME": user, "USER": user}
+        return {**ENVIRONMENT, **identity, **(extra or {})}
+
     def _account(self, user: str) -> pwd.struct_passwd:
         for line in (self.root / "etc/passwd").read_text().splitlines():
             name, password, uid, gid, gecos, home, shell = line.split(":")
@@ -238,7 +244,7 @@ class Lab:
             # An interrupt from the keyboard is for us, and we take it down in order.
             start_new_session=True,
         )
-        self._hear(10)
+        self._hear(BOOT_LIMIT)
 
     def _tell(self, word: str) -> None:
         if self._holder is None or self._holder.stdin is None:
@@ -254,7 +260,10 @@ class Lab:
             raise LabError(f"nothing from the lab for {limit:.0f} s{self._console()}")
         line = self._holder.stdout.readline()
         if not line:
-            raise LabError(f"the lab's holder ended with exit code {self._holder.wait()}")
+            raise LabError(
+                f"the lab's holder ended with exit code {self._holder.wait()}; stderr has its last words\n"
+                "a lab needs all of root's rights: in a container, those of --privileged"
+            )
         return line.strip()
 
     def _await_down(self, limit: float) -> None:

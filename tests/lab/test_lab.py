@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -90,10 +89,15 @@ def test_sees_the_checkout_and_cannot_write_to_it(lab: Lab) -> None:
         lab.run(["touch", CHECKOUT / "new"])
 
 
+def test_devices_are_its_own(lab: Lab) -> None:
+    assert (lab.root / "dev").stat().st_dev != Path("/dev").stat().st_dev
+    assert (lab.root / "dev/log").is_symlink()
+
+
 def test_run_passes_input_environment_and_user(lab: Lab) -> None:
-    script = "id -un; echo $GREETING; cat"
+    script = "id -un; echo $USER $HOME; echo $GREETING; cat"
     result = lab.run(["sh", "-c", script], input="hello", env={"GREETING": "hi"}, user="nobody")
-    assert result.stdout == "nobody\nhi\nhello"
+    assert result.stdout == "nobody\nnobody /nonexistent\nhi\nhello"
 
 
 def test_run_says_what_failed(lab: Lab) -> None:
@@ -222,24 +226,9 @@ print(lab.pid, lab._holder.pid, flush=True)
 """
 
 
-@pytest.fixture
-def traces() -> Iterator[None]:
-    """What a lab may leave on a host is not there afterwards."""
-
-    def seen() -> tuple[str, set[str], set[str]]:
-        mounts = Path("/proc/self/mountinfo").read_text()
-        hierarchy = re.search(r"^(?:\S+ ){4}(\S+) .* - cgroup2 ", mounts, re.MULTILINE)
-        cgroups = {str(path) for path in Path(hierarchy[1]).rglob("wakeport-lab-*")} if hierarchy else set()
-        return mounts, cgroups, {path.name for path in Path("/dev").iterdir()}
-
-    before = seen()
-    yield
-    assert seen() == before
-
-
-@pytest.mark.usefixtures("traces")
 @pytest.mark.parametrize("end", ["lab.close()", "lab.shutdown(); lab.close()", "lab.kill()", "input()"])
 def test_leaves_nothing_behind(end: str) -> None:
+    mounts = Path("/proc/self/mountinfo").read_text()
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER.format(end=end)],
         cwd=CHECKOUT,
@@ -251,11 +240,20 @@ def test_leaves_nothing_behind(end: str) -> None:
         assert owner.stdout is not None
         systemd, holder = map(int, owner.stdout.readline().split())
         ends = [os.pidfd_open(pid) for pid in (systemd, holder)]
+        assert cgroups_of(holder)
         if end == "input()":
             owner.send_signal(signal.SIGKILL)
         for fd in ends:
             assert select.select([fd], [], [], 20)[0], "still runs"
             os.close(fd)
+    assert cgroups_of(holder) == []
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+
+
+def cgroups_of(holder: int) -> list[Path]:
+    hierarchy = re.search(r"^(?:\S+ ){4}(\S+) .* - cgroup2 ", Path("/proc/self/mountinfo").read_text(), re.M)
+    assert hierarchy is not None, "no unified cgroup hierarchy to look at"
+    return list(Path(hierarchy[1]).rglob(f"wakeport-lab-{holder}"))
 
 
 def test_command_line_runs_one_command_and_returns_its_exit_code() -> None:
