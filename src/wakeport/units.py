@@ -253,7 +253,6 @@ _SANDBOX: Final[Settings] = [
     ("LockPersonality", "yes"),
     ("MemoryDenyWriteExecute", "yes"),
     ("KeyringMode", "private"),
-    ("UMask", "0077"),
     ("SystemCallArchitectures", "native"),
     ("SystemCallFilter", "@system-service"),
 ]
@@ -281,6 +280,7 @@ _PROXY_SANDBOX: Final[Settings] = [
     ("PrivateDevices", "yes"),
     ("PrivateTmp", "yes"),
     ("RemoveIPC", "yes"),
+    ("UMask", "0077"),
 ]
 
 

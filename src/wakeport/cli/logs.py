@@ -1,0 +1,34 @@
+"""wakeport logs: what the container, its supervisor and its proxy have written."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from wakeport.cli import options
+from wakeport.cli.settled import load
+from wakeport.errors import OutOfReach
+from wakeport.layout import Layout
+from wakeport.units import names
+
+
+@click.command("logs")
+@options.one_service
+@click.option("-f", "--follow", is_flag=True, help="Go on printing what is written from now on.")
+@click.option("-n", "--lines", metavar="LINES", type=click.IntRange(min=0), help="Only the last LINES lines.")
+def verb(name: str, follow: bool, lines: int | None) -> None:
+    """Show the journal of NAME: its container's output, and what its supervisor and proxy say."""
+    load(Layout(), name)
+    called = names(name)
+    command = ["journalctl", f"--unit={called.supervisor}", f"--unit={called.proxy}"]
+    if follow:
+        command.append("--follow")
+    if lines is not None:
+        command.append(f"--lines={lines}")
+    sys.stdout.flush()
+    try:
+        os.execvp(command[0], command)
+    except FileNotFoundError:
+        raise OutOfReach("this machine has no journalctl", "apt install systemd") from None

@@ -1,0 +1,54 @@
+"""wakeport sleep: put a service to sleep now."""
+
+from __future__ import annotations
+
+import click
+
+from wakeport import facts, status
+from wakeport.cli import options
+from wakeport.cli.settled import load
+from wakeport.errors import InTheWay
+from wakeport.layout import Layout
+from wakeport.lease import ASLEEP, AWAKE
+from wakeport.service import Service
+from wakeport.systemd import Systemd
+from wakeport.units import names
+
+NAMED = 5  # clients that are named; of more, their number says enough
+
+
+@click.command("sleep")
+@options.one_service
+@click.option("--force", is_flag=True, help="Also where clients are being served; their connections are cut.")
+def verb(name: str, force: bool) -> None:
+    """Put NAME to sleep, and return when it is asleep. Whoever connects later wakes it again."""
+    layout, systemd = Layout(), Systemd()
+    service = load(layout, name)
+    [report] = status.reports(layout, systemd, [service])
+    if report["state"] == ASLEEP:
+        _refuse_one_started_by_hand(service)
+        click.echo(f"{name} is asleep already")
+        return
+    if report["state"] == AWAKE and not report["owned"]:
+        raise _started_by_hand(service)
+    busy = status.clients(report["leases"])
+    if busy and not force:
+        more = f" and {len(busy) - NAMED} more" if len(busy) > NAMED else ""
+        raise InTheWay(
+            f"{name} serves {', '.join(busy[:NAMED])}{more}", f"cut them off: wakeport sleep --force {name}"
+        )
+    systemd.stop(names(name).supervisor)
+    click.echo(f"{name} is asleep")
+
+
+def _refuse_one_started_by_hand(service: Service) -> None:
+    found = facts.container_or_none(service.container)
+    if found is not None and found.running:
+        raise _started_by_hand(service)
+
+
+def _started_by_hand(service: Service) -> InTheWay:
+    return InTheWay(
+        f"container {service.container} was started by hand, and stays up until you stop it",
+        f"docker stop {service.container}; or adopt = true in the settings lets wakeport do it",
+    )

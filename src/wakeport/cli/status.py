@@ -1,0 +1,92 @@
+"""wakeport status: what each service is doing."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Final
+
+import click
+
+from wakeport import status
+from wakeport.cli import options
+from wakeport.cli.settled import chosen, load
+from wakeport.layout import Layout
+from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
+from wakeport.span import roughly
+from wakeport.status import Report, clients
+from wakeport.systemd import Systemd
+
+COLOURS: Final = {
+    ASLEEP: "bright_black",
+    WAKING: "yellow",
+    AWAKE: "green",
+    DOZING: "cyan",
+    STOPPING: "yellow",
+    FAILED: "red",
+}
+
+
+@click.command("status")
+@options.some_services
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a service.")
+def verb(name: tuple[str, ...], as_json: bool) -> None:
+    """Show the state of each NAME (or of all services). Wakes nothing."""
+    layout = Layout()
+    reports = status.reports(layout, Systemd(), [load(layout, one) for one in chosen(layout, name)])
+    if as_json:
+        click.echo(json.dumps(reports, indent=2))
+    elif reports:
+        _print(reports)
+    else:
+        click.echo("there are no services; make one: wakeport add NAME --listen PORT", err=True)
+
+
+def _print(reports: list[Report]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    now = time.time()
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    for report in reports:
+        name, listeners, *rest = cells(report, now)
+        state = Text(report["state"], style=COLOURS.get(report["state"], ""))
+        table.add_row(Text(name), Text(listeners), state, *map(Text, rest))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # Into a pipe, a row is a line however long it is.
+        console.width = 10_000
+    console.print(table)
+
+
+def cells(report: Report, now: float) -> list[str]:
+    """A row of the table, but for the state: name, listeners, since when, how it woke, what comes next."""
+    listeners = " ".join(_place(listener["on"]) for listener in report["listeners"])
+    since = f"{roughly(max(0.0, now - report['since']))} ago" if report["since"] else ""
+    woke = ""
+    if report["last_wake"] and report["state"] in (AWAKE, DOZING, STOPPING):
+        woke = f"woke in {roughly(report['last_wake']['seconds'])}"
+    return [report["name"], listeners, since, woke, _what_next(report, now)]
+
+
+def _place(on: str) -> str:
+    return f":{on}" if on.isdecimal() else on
+
+
+def _what_next(report: Report, now: float) -> str:
+    if report["state"] == WAKING and report["waits_for"]:
+        return f"waits for {report['waits_for']}"
+    if report["state"] == FAILED and report["failure"]:
+        reason, retry_at = report["failure"]["reason"], report["failure"]["retry_at"]
+        if retry_at and retry_at > now:
+            return f"{reason}; next attempt in {roughly(retry_at - now)}"
+        return f"{reason}; the next client makes the next attempt" if retry_at else str(reason)
+    if report["state"] != AWAKE:
+        return ""
+    if not report["owned"]:
+        return "started by hand, stays up"
+    if report["sleeps_in"] is not None:
+        return f"sleeps in {roughly(report['sleeps_in'])}"
+    busy = len(clients(report["leases"]))
+    return f"{busy} client{'s' if busy > 1 else ''}" if busy else "never sleeps"

@@ -1,0 +1,94 @@
+"""What a service is doing now, from what its supervisor publishes and what systemd knows.
+
+To look is not to wake: nothing here connects to anything but systemd, once for
+all services.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Final
+
+from wakeport.errors import NoRights
+from wakeport.layout import Layout
+from wakeport.lease import ASLEEP, AWAKE, FAILED, STOPPING, WAKING
+from wakeport.service import Service
+from wakeport.systemd import Properties, Systemd
+from wakeport.units import names
+
+PROPERTIES: Final = ("LoadState", "ActiveState", "SubState", "MainPID")
+
+Report = dict[str, Any]
+Published = dict[str, Any]
+
+
+def reports(layout: Layout, systemd: Systemd, services: list[Service]) -> list[Report]:
+    """One report a service, in their order: what `wakeport status --json` prints."""
+    units = [unit for service in services for unit in names(service.name)[:4]]
+    states = systemd.show(units, PROPERTIES)
+    now = time.time()
+    return [report(service, states, published(layout, service.name), now) for service in services]
+
+
+def published(layout: Layout, service: str) -> Published:
+    """What the supervisor has last published; empty where it never ran. Raises NoRights."""
+    try:
+        found = json.loads(layout.status(service).read_bytes())
+    except PermissionError:
+        raise NoRights(f"{layout.status(service)} is closed to you", "run it as root, with sudo") from None
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def report(service: Service, states: dict[str, Properties], known: Published, now: float) -> Report:
+    """Pure: the report of one service at the time `now` (seconds since the epoch)."""
+    called = names(service.name)
+    state = _state(states.get(called.supervisor, {}), known)
+    failure = known.get("failure")
+    closed = [
+        unit for unit in (called.socket, called.lease) if states.get(unit, {}).get("ActiveState") != "active"
+    ]
+    if closed and state == ASLEEP:
+        state = FAILED
+        failure = {"reason": f"{' and '.join(closed)} does not listen", "attempts": 0, "retry_at": None}
+    fresh = state == known.get("state")
+    sleeps_at = known.get("sleeps_at") if fresh else None
+    return {
+        "name": service.name,
+        "state": state,
+        "since": known.get("since") if fresh else None,
+        "listeners": [{"on": str(listener.on), "to": listener.to} for listener in service.listener],
+        "container": str(service.container),
+        "container_id": known.get("container_id") if fresh else None,
+        "owned": bool(fresh and known.get("owned")),
+        "waits_for": known.get("waits_for") if fresh else None,
+        "last_wake": known.get("last_wake"),
+        "leases": known.get("leases", []) if fresh else [],
+        "sleeps_in": None if sleeps_at is None else round(max(0.0, sleeps_at - now), 3),
+        "failure": failure if state == FAILED else None,
+    }
+
+
+def _state(supervisor: Properties, known: Published) -> str:
+    """The state, from the unit's and the published one: a supervisor that was killed leaves a stale word."""
+    active = supervisor.get("ActiveState", "inactive")
+    said: str = known.get("state", ASLEEP)
+    if active == "deactivating":
+        return STOPPING
+    if active in ("inactive", "failed") or said == ASLEEP:
+        # One that gave up and left says so; all else it said while it lived.
+        return WAKING if active == "activating" else FAILED if said == FAILED else ASLEEP
+    if active == "activating" and said == AWAKE:
+        return WAKING
+    return said
+
+
+def clients(leases: list[dict[str, Any]]) -> list[str]:
+    """Who keeps the container awake, for people: addresses, or the holder's own name."""
+    found: list[str] = []
+    for lease in leases:
+        if lease.get("busy"):
+            found += [str(use) for use in lease.get("use") or [lease.get("who") or "somebody"]]
+    return found
