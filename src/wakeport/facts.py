@@ -10,8 +10,8 @@ from wakeport import programs
 from wakeport.errors import NoRights, NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.loop import Loop
-from wakeport.runtimes.docker.container import Container
-from wakeport.runtimes.docker.engine import Engine
+from wakeport.runtimes.docker.container import Container, unreachable_network
+from wakeport.runtimes.docker.engine import Engine, quoted
 from wakeport.runtimes.problems import Missing, RuntimeProblem, Unreachable
 from wakeport.units import DEFAULT_STOP_TIMEOUT, Facts
 
@@ -45,6 +45,25 @@ def container(name: str) -> Container:
         raise OutOfReach(str(problem), "systemctl start docker") from None
     except RuntimeProblem as problem:
         raise Problem(f"Docker: {problem}", "docker inspect tells more") from None
+    finally:
+        loop.close()
+
+
+def why_unreachable(found: Container) -> str | None:
+    """Why the host can never reach the container; None where it can, or where nobody can tell."""
+    return unreachable_network(found.network_mode, _drivers(found))
+
+
+def _drivers(found: Container) -> dict[str, str]:
+    loop = Loop()
+    try:
+        engine = Engine(loop)
+        return {
+            name: loop.run(engine.call("GET", f"/networks/{quoted(name)}"))["Driver"]
+            for name in found.networks
+        }
+    except RuntimeProblem:
+        return {}
     finally:
         loop.close()
 

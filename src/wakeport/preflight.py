@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from wakeport import ports
+from wakeport import facts, ports
 from wakeport.errors import BadInput, InTheWay, NoRights
 from wakeport.layout import Layout
 from wakeport.listener import Place
-from wakeport.runtimes.docker.container import Container, unreachable_network
+from wakeport.runtimes.docker.container import Container
 from wakeport.service import Service
 from wakeport.units import targets
 
@@ -55,7 +55,7 @@ def container_fits(service: Service, container: Container) -> None:
     """Raises InTheWay or BadInput where the container can never be served behind these listeners."""
     for clash in published_clashes(service, container):
         raise InTheWay(*clash)
-    reason = unreachable_network(container.network_mode, {})
+    reason = facts.why_unreachable(container)
     if reason is not None:
         raise BadInput(f"container {container.name} cannot be reached", reason)
 

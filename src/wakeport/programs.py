@@ -9,6 +9,7 @@ its name.
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,21 @@ def directory_name(programs: Programs, version: str = wakeport.__version__) -> s
     for path, content in programs.items():
         digest.update(f"{path}\0{len(content)}\0".encode() + content)
     return f"{version}-{digest.hexdigest()[:8]}"
+
+
+def cache_tag(python: str) -> str:
+    """What `python` calls its compiled files, as in "cpython-311"; empty where it does not run."""
+    question = [python, "-IS", "-c", "import sys; print(sys.implementation.cache_tag)"]
+    try:
+        return subprocess.run(question, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
+
+
+def compiled(copy: Path, tag: str) -> bool:
+    """Whether all modules of a copy are compiled for the interpreter with that cache tag, PEP 3147."""
+    modules = [path for path in copy.rglob("*.py") if path.parent != copy]
+    return all((path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc").exists() for path in modules)
 
 
 def read_copy(directory: Path) -> Programs:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 
 from wakeport.errors import NoRights, OutOfReach, Problem
 
@@ -48,6 +48,11 @@ class Systemd:
         blocks = [_properties(block) for block in text.split("\n\n") if block.strip()]
         return {block["Id"]: block for block in blocks}
 
+    def version(self) -> int:
+        """As in `systemctl --version`: "systemd 252 (252.38-1~deb12u1)"."""
+        found = re.match(r"systemd ([0-9]+)", self._do("--version"))
+        return int(found[1]) if found else 0
+
     def _do(self, verb: str, *arguments: str, known: AbstractSet[int] = frozenset()) -> str:
         command = ["systemctl", "--no-ask-password", "--no-pager", verb, *arguments]
         try:
@@ -67,8 +72,3 @@ class Systemd:
 def _properties(block: str) -> Properties:
     pairs = (line.partition("=") for line in block.splitlines())
     return {key: value for key, _, value in pairs}
-
-
-def is_running() -> bool:
-    """Whether systemd is this machine's manager, sd_booted(3)."""
-    return Path("/run/systemd/system").is_dir()

@@ -57,7 +57,10 @@ def _print(reports: list[Report]) -> None:
     if not console.is_terminal:
         # Into a pipe, a row is a line however long it is.
         console.width = 10_000
-    console.print(table)
+    with console.capture() as printed:
+        console.print(table)
+    for line in printed.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def cells(report: Report, now: float) -> list[str]:

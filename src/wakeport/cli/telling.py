@@ -22,9 +22,7 @@ def run(command: click.Command, arguments: list[str]) -> int:
             signal.signal(signum, _as_interrupt)
     debug = "--debug" in arguments
     try:
-        command.main(arguments, prog_name="wakeport", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return end.exit_code
+        code = command.main(arguments, prog_name="wakeport", standalone_mode=False)
     except click.UsageError as error:
         verb = error.ctx.command_path if error.ctx else "wakeport"
         return _tell(BadInput(error.format_message(), f"{verb} --help"), error, debug)
@@ -43,7 +41,7 @@ def run(command: click.Command, arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         _tell(Problem("interrupted"), error.__cause__ or error, debug)
         return INTERRUPTED
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _tell(problem: Problem, error: BaseException | None, debug: bool) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from wakeport.errors import Problem
 from wakeport.install import files
 from wakeport.layout import Layout
-from wakeport.programs import Programs, directory_name, read_copy
+from wakeport.programs import Programs, cache_tag, compiled, directory_name, read_copy
 
 
 def ensure(layout: Layout, programs: Programs, python: str) -> Path | None:
@@ -19,7 +19,7 @@ def ensure(layout: Layout, programs: Programs, python: str) -> Path | None:
     The copy that was made, None where it stood already. Raises Problem.
     """
     copy = layout.programs / directory_name(programs)
-    if copy.is_dir() and read_copy(copy) == programs:
+    if copy.is_dir() and read_copy(copy) == programs and compiled(copy, cache_tag(python)):
         return None
     files.make_directory(layout.programs)
     staging = Path(tempfile.mkdtemp(prefix=".new-", dir=layout.programs))

@@ -1,0 +1,250 @@
+"""What could be wrong, and what to do about it: small checks that look and change nothing.
+
+A finding is wrong where a service will not work as its settings say, else a
+remark: it works, but somebody should know.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from wakeport import facts, preflight, programs, units
+from wakeport.errors import NotThere, OutOfReach, Problem
+from wakeport.layout import Layout
+from wakeport.runtimes.docker.container import Container
+from wakeport.service import Service
+from wakeport.systemd import Properties, Systemd
+from wakeport.units import GROUP, PYTHON, Facts, names
+
+OLDEST_SYSTEMD: Final = 249  # the oldest that the units were run on
+ENOUGH_DESCRIPTORS: Final = 65536  # about 16,000 connections at four each
+PROPERTIES: Final = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "DropInPaths")
+
+
+class Finding(NamedTuple):
+    """`about` is a service's name, or "" for the machine."""
+
+    about: str
+    fact: str
+    hint: str
+    wrong: bool = True
+
+
+def machine(layout: Layout, systemd: Systemd) -> list[Finding]:
+    """What holds for all services."""
+    return [
+        *systemd_version(systemd.version()),
+        *docker_answers(),
+        *account_there(),
+        *caller_may_look(layout),
+        *descriptors(Path("/proc/1/limits")),
+        *backlog(Path("/proc/sys/net/core/somaxconn")),
+        *copies(layout),
+        *orphans(layout),
+    ]
+
+
+def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service]) -> list[Finding]:
+    """What holds for one service."""
+    found: list[Finding] = []
+    container: Container | None = None
+    try:
+        container = facts.container(one.container)
+    except NotThere as problem:
+        found.append(Finding(one.name, problem.fact, problem.hint))
+    except Problem:
+        pass  # Docker itself does not answer: `machine` says so, once
+    if container is not None:
+        found += restart_policy(one, container)
+        found += published_ports(one, container)
+        found += network(one, container)
+        found += readiness(one, container)
+        found += exposed(one, container)
+    states = systemd.show(names(one.name)[:4], PROPERTIES)
+    found += shared_places(layout, one, others)
+    found += unit_files(layout, one, facts.machine(layout, container))
+    found += sockets(one, states)
+    return found + drop_ins(one, states)
+
+
+def systemd_version(version: int) -> list[Finding]:
+    if version >= OLDEST_SYSTEMD:
+        return []
+    fact = f"systemd {version} is older than {OLDEST_SYSTEMD}"
+    return [Finding("", fact, "upgrade it; nothing older was tried")]
+
+
+def docker_answers() -> list[Finding]:
+    """Whether the Engine can be asked at all; a name that no container has is a harmless question."""
+    try:
+        facts.container("wakeport-doctor-asks-whether-you-are-there")
+    except NotThere:
+        return []
+    except OutOfReach as problem:
+        return [Finding("", f"no container can wake: {problem.fact}", problem.hint)]
+    except Problem as problem:
+        return [Finding("", problem.fact, problem.hint, wrong=False)]
+    return []
+
+
+def account_there() -> list[Finding]:
+    if any(entry.gr_name == GROUP for entry in grp.getgrall()):
+        return []
+    return [Finding("", f"there is no group {GROUP}", "sudo wakeport apply makes it again")]
+
+
+def caller_may_look(layout: Layout) -> list[Finding]:
+    """A person who is neither root nor in the group can look, but not wake."""
+    leases = sorted(layout.run.glob("*.lease")) if layout.run.is_dir() else []
+    if all(os.access(lease, os.R_OK | os.W_OK) for lease in leases):
+        return []
+    hint = f"to wake as well: sudo usermod -aG {GROUP} $USER, then log in anew"
+    return [Finding("", f"you are not in the group {GROUP}", hint, wrong=False)]
+
+
+def descriptors(limits: Path) -> list[Finding]:
+    """systemd cannot give a proxy more descriptors than it may have itself, setrlimit(2)."""
+    try:
+        found = re.search(r"^Max open files\s+\S+\s+([0-9]+)", limits.read_text(), re.MULTILINE)
+    except OSError:
+        return []  # hidden by hidepid, or no right to look
+    if found is None or int(found[1]) >= ENOUGH_DESCRIPTORS:
+        return []
+    fact = f"a proxy gets {found[1]} descriptors at most, enough for {int(found[1]) // 4} connections"
+    return [Finding("", fact, "raise the hard limit of what starts systemd", wrong=False)]
+
+
+def backlog(somaxconn: Path) -> list[Finding]:
+    try:
+        limit = int(somaxconn.read_text())
+    except (OSError, ValueError):
+        return []
+    if limit >= units.BACKLOG:
+        return []
+    fact = f"the kernel lets {limit} clients wait at a port, and refuses more during a wake"
+    return [Finding("", fact, f"sysctl net.core.somaxconn={units.BACKLOG}", wrong=False)]
+
+
+def copies(layout: Layout) -> list[Finding]:
+    """Whether the programs that units run are what was installed, and compiled for today's interpreter."""
+    found = []
+    for copy in layout.program_copies():
+        version = copy.name.rpartition("-")[0]
+        if programs.directory_name(programs.read_copy(copy), version) != copy.name:
+            fact = f"somebody has edited the programs in {copy}"
+            found.append(Finding("", fact, "sudo wakeport apply writes them anew"))
+        elif not programs.compiled(copy, programs.cache_tag(PYTHON)):
+            fact = f"the programs in {copy} are not compiled for today's {PYTHON}: each wake is slower"
+            found.append(Finding("", fact, "sudo wakeport apply compiles them"))
+    return found
+
+
+def orphans(layout: Layout) -> list[Finding]:
+    """Units of ours without settings: somebody has removed the file instead of the service."""
+    owners = {units.owner(path.read_text(errors="replace")) for path in layout.unit_files()}
+    return [
+        Finding("", f"the units of {owner} have no settings", f"sudo wakeport remove {owner}")
+        for owner in sorted(owners - {None, *layout.services()}, key=str)
+    ]
+
+
+def restart_policy(one: Service, container: Container) -> list[Finding]:
+    if container.restart_policy not in ("always", "unless-stopped"):
+        return []
+    policy = container.restart_policy
+    fact = f"Docker starts container {container.name} at boot by itself (restart policy {policy})"
+    return [Finding(one.name, fact, f"docker update --restart=no {container.name}")]
+
+
+def published_ports(one: Service, container: Container) -> list[Finding]:
+    return [Finding(one.name, fact, hint) for fact, hint in preflight.published_clashes(one, container)]
+
+
+def network(one: Service, container: Container) -> list[Finding]:
+    reason = facts.why_unreachable(container)
+    return [Finding(one.name, f"container {container.name} cannot be reached", reason)] if reason else []
+
+
+def readiness(one: Service, container: Container) -> list[Finding]:
+    if one.ready != "health" or container.has_healthcheck:
+        return []
+    fact = f'ready = "health", but container {container.name} has no HEALTHCHECK: it can never be ready'
+    return [Finding(one.name, fact, 'ready = "connect" in the settings, or give the image a HEALTHCHECK')]
+
+
+def exposed(one: Service, container: Container) -> list[Finding]:
+    """A target that the image does not name may answer all the same; else it is the first suspect."""
+    ports = [port for port in container.exposed if port.endswith("/tcp")]
+    return [
+        Finding(
+            one.name,
+            f'the image exposes {", ".join(ports)}, and "{listener.on}" leads to {listener.to}',
+            "see that the container really listens there",
+            wrong=False,
+        )
+        for listener in one.listener
+        if ports and listener.to is not None and f"{listener.to}/tcp" not in ports
+    ]
+
+
+def shared_places(layout: Layout, one: Service, others: list[Service]) -> list[Finding]:
+    try:
+        preflight.other_services(layout, one, others)
+    except Problem as problem:
+        return [Finding(one.name, problem.fact, problem.hint)]
+    return []
+
+
+def unit_files(layout: Layout, one: Service, known: Facts) -> list[Finding]:
+    """Whether the units on disk are what the settings ask for."""
+    try:
+        wanted = units.units(one, known)
+    except Problem as problem:
+        return [Finding(one.name, problem.fact, problem.hint)]
+    found = []
+    for name, text in wanted.items():
+        path = layout.unit(name)
+        try:
+            there = path.read_text(errors="surrogateescape")
+        except FileNotFoundError:
+            found.append(Finding(one.name, f"{name} is missing", f"sudo wakeport apply {one.name}"))
+            continue
+        if units.owner(there) != one.name:
+            found.append(Finding(one.name, f"{path} is not wakeport's", "move it away, then: wakeport apply"))
+        elif units.edited(there):
+            hint = f"systemctl edit {name} keeps your change; sudo wakeport apply {one.name} undoes it"
+            found.append(Finding(one.name, f"{name} was edited by hand", hint))
+        elif there != text:
+            found.append(Finding(one.name, f"{name} is out of date", f"sudo wakeport apply {one.name}"))
+    return found
+
+
+def sockets(one: Service, states: dict[str, Properties]) -> list[Finding]:
+    called = names(one.name)
+    found = []
+    for name in (called.socket, called.lease):
+        state = states.get(name, {})
+        if state.get("ActiveState") == "failed":
+            fact = f"{name} has failed ({state.get('Result')}): nobody can connect"
+            found.append(Finding(one.name, fact, f"systemctl restart {name}; journalctl -u {name} tells why"))
+        elif state.get("LoadState") == "loaded" and state.get("ActiveState") != "active":
+            found.append(Finding(one.name, f"{name} does not listen", f"systemctl start {name}"))
+        elif state.get("LoadState") == "loaded" and state.get("UnitFileState") != "enabled":
+            fact = f"{name} will not listen after a reboot"
+            found.append(Finding(one.name, fact, f"systemctl enable {name}"))
+    return found
+
+
+def drop_ins(one: Service, states: dict[str, Properties]) -> list[Finding]:
+    """A person's own settings for our units count, and survive; who reads the units should know of them."""
+    return [
+        Finding(
+            one.name, f"{name} has drop-ins: {state['DropInPaths']}", f"systemctl cat {name}", wrong=False
+        )
+        for name, state in states.items()
+        if state.get("DropInPaths")
+    ]
