@@ -6,11 +6,12 @@ A lab that cannot boot fails the tests that asked for it, with its reason; it ne
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 import pytest
 
 from lab import Lab
+from tests.lab.services import AddService, Service
 
 # What a test may have left in the shared lab. Killed first, since a test may have taught them not to stop.
 CLEAN_UP = """
@@ -59,6 +60,26 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
 def fresh_lab() -> Iterator[Lab]:
     """A lab for one test alone, which may shut it down, reboot it, or break it."""
     yield from _booted()
+
+
+@pytest.fixture
+def service(lab: Lab) -> AddService:
+    """Makes a container and `wakeport add`s it. Options are `wakeport add`'s; the port is open on return."""
+
+    def add(
+        name: str = "web",
+        *options: str,
+        listen: int = 80,
+        idle: str = "2s",
+        image: str = "nginx",
+        command: Sequence[str] = (),
+        to: int = 80,
+    ) -> Service:
+        lab.create(name, image=image, command=command)
+        lab.run(["wakeport", "add", name, f"--listen={listen}={to}", f"--idle={idle}", *options])
+        return Service(lab, name, name, listen)
+
+    return add
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,115 @@
+"""A service in the lab, as a test sees it: its container, its four units, the state that it is in."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from lab import Lab
+from tests.lab import clients
+from wakeport.units import names
+
+PATIENCE: Final = 60.0  # seconds; how long a state may take to come that has no time of its own
+
+
+def eventually(what: str, holds: Callable[[], object], within: float = PATIENCE) -> float:
+    """Wait until `holds()`, and return the seconds it took; a state in another machine sends no event."""
+    began = time.monotonic()
+    while not holds():
+        waited = time.monotonic() - began
+        assert waited < within, f"{what}: not within {within:g} s"
+        time.sleep(min(0.02 + waited / 50, 0.25))
+    return time.monotonic() - began
+
+
+class Service:
+    def __init__(self, lab: Lab, name: str, container: str, port: int) -> None:
+        self.lab = lab
+        self.name = name
+        self.container = container
+        self.port = port
+        self.units = names(name)
+
+    # Its clients.
+
+    def get(self, within: float = 30.0) -> clients.Answer:
+        return clients.get(self.lab, self.port, within)
+
+    def crowd(self, count: int, over: float = 0.0, within: float = 60.0) -> list[clients.Answer]:
+        return clients.crowd(self.lab, count, self.port, within, over)
+
+    # What it is doing.
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """status.json; empty before the first supervisor has written one."""
+        try:
+            facts = json.loads((self.lab.root / f"{self.units.state[1:]}/status.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return dict(facts)
+
+    @property
+    def container_runs(self) -> bool:
+        return self.container in self.lab.docker("ps", "--format={{.Names}}").split()
+
+    def pid(self, unit: str) -> int:
+        """The main process of one of its units, as the lab numbers it; 0 where there is none."""
+        return int(self._show(unit, "MainPID"))
+
+    def active(self, unit: str) -> str:
+        return self._show(unit, "ActiveState")
+
+    def _show(self, unit: str, key: str) -> str:
+        return self.lab.run(["systemctl", "show", "--value", f"--property={key}", unit]).stdout.strip()
+
+    @property
+    def processes(self) -> list[str]:
+        """The command line of every process of wakeport's for this service."""
+        found = self.lab.run(
+            ["pgrep", "--full", "--list-full", f"wakeport/.* name={self.name}( |$)"], check=False
+        )
+        return found.stdout.splitlines()
+
+    @property
+    def is_asleep(self) -> bool:
+        """The container stopped, no process of ours, and both sockets waiting for clients."""
+        return (
+            not self.processes
+            and not self.container_runs
+            and {self.active(self.units.socket), self.active(self.units.lease)} == {"active"}
+            and {self.active(self.units.proxy), self.active(self.units.supervisor)} == {"inactive"}
+        )
+
+    def falls_asleep(self, within: float = PATIENCE) -> float:
+        """Wait for that, and return the seconds it took."""
+        return eventually(f"{self.name} asleep", lambda: self.is_asleep, within)
+
+    def reaches(self, state: str, within: float = PATIENCE) -> float:
+        return eventually(f"{self.name} {state}", lambda: self.status.get("state") == state, within)
+
+    # What is done to it.
+
+    def kill(self, unit: str) -> bool:
+        """Kill a unit's main process with -9; False where there was none to kill."""
+        pid = self.pid(unit)
+        return pid != 0 and self.lab.run(["kill", "-KILL", str(pid)], check=False).returncode == 0
+
+    def systemctl(self, verb: str, *units: str, within: float = 60.0) -> None:
+        self.lab.run(["systemctl", verb, *units], timeout=within)
+
+    def drop_in(self, unit: str, text: str) -> None:
+        """Change a unit as `systemctl edit` does; an empty `text` takes the change back."""
+        directory = self.lab.root / f"etc/systemd/system/{unit}.d"
+        path = directory / "test.conf"
+        if text:
+            directory.mkdir(exist_ok=True)
+            path.write_text(text)
+        else:
+            path.unlink()
+        self.systemctl("daemon-reload")
+
+
+AddService = Callable[..., Service]  # what the fixture `service` gives; its parameters stand there
