@@ -1,0 +1,127 @@
+"""HTTP as the Engine speaks it, over a real socket pair, cut anywhere."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wakeport.loop import Loop
+from wakeport.runtimes.docker.engine import Exchange, problem, quoted
+from wakeport.runtimes.docker.output import copy_frames, copy_raw
+from wakeport.runtimes.problems import Missing, Refused, Unreachable
+
+CUTS = st.lists(st.integers(1, 60), min_size=1, max_size=30)
+
+
+@contextmanager
+def exchange_of(answer: bytes, cuts: list[int]) -> Iterator[tuple[Loop, Exchange]]:
+    """An exchange whose answer arrives in pieces of these sizes, and then ends."""
+    loop = Loop()
+    ours, theirs = socket.socketpair()
+
+    async def send() -> None:
+        rest = answer
+        for size in [*cuts, len(answer)]:
+            if rest:
+                theirs.send(rest[:size])
+                rest = rest[size:]
+                await loop.sleep(0)
+        theirs.shutdown(socket.SHUT_WR)
+
+    loop.spawn(send())
+    with ours, theirs:
+        yield loop, Exchange(loop, ours)
+    loop.close()
+
+
+def read(answer: bytes, cuts: list[int]) -> tuple[int, bytes]:
+    with exchange_of(answer, cuts) as (loop, exchange):
+
+        async def all_of_it() -> tuple[int, bytes]:
+            return await exchange.head(), await exchange.body()
+
+        return loop.run(all_of_it())
+
+
+@given(body=st.binary(max_size=200), cuts=CUTS)
+def test_an_answer_with_a_length(body: bytes, cuts: list[int]) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    assert read(answer, cuts) == (200, body)
+
+
+@given(chunks=st.lists(st.binary(min_size=1, max_size=50), max_size=6), cuts=CUTS)
+def test_an_answer_in_chunks(chunks: list[bytes], cuts: list[int]) -> None:
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    assert read(answer, cuts) == (200, b"".join(chunks))
+
+
+@given(body=st.binary(max_size=100), cuts=CUTS)
+def test_an_answer_that_lasts_until_the_end(body: bytes, cuts: list[int]) -> None:
+    assert read(b"HTTP/1.1 200 OK\r\n\r\n" + body, cuts) == (200, body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nshort",
+    ],
+)
+def test_an_answer_that_breaks_off(answer: bytes) -> None:
+    with pytest.raises(Unreachable, match="hung up"):
+        read(answer, [7])
+
+
+def test_refusals_carry_the_words_of_the_engine() -> None:
+    missing = problem(404, b'{"message":"No such container: web"}')
+    assert isinstance(missing, Missing)
+    assert str(missing) == "No such container: web"
+    refused = problem(500, b'{"message":"driver failed\\n programming  endpoint"}')
+    assert isinstance(refused, Refused)
+    assert (str(refused), refused.status) == ("driver failed programming endpoint", 500)
+    assert str(problem(502, b"")) == "Docker answered 502"
+
+
+@given(text=st.text(max_size=40))
+def test_a_quoted_text_has_nothing_that_a_query_would_read(text: str) -> None:
+    assert set(quoted(text)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%")
+
+
+def copied(copy: Callable[[Loop, Exchange, int], Awaitable[None]], data: bytes, cuts: list[int]) -> bytes:
+    reading, writing = os.pipe()
+    with (
+        open(reading, "rb") as pipe,
+        exchange_of(b"HTTP/1.1 200 OK\r\n\r\n" + data, cuts) as (loop, exchange),
+    ):
+
+        async def all_of_it() -> None:
+            await exchange.head()
+            await copy(loop, exchange, writing)
+
+        loop.run(all_of_it())
+        os.close(writing)
+        return pipe.read()
+
+
+@given(writes=st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)), max_size=8), cuts=CUTS)
+def test_output_without_a_tty_comes_out_of_its_frames(
+    writes: list[tuple[int, bytes]], cuts: list[int]
+) -> None:
+    frames = b"".join(
+        bytes([stream, 0, 0, 0]) + len(text).to_bytes(4, "big") + text for stream, text in writes
+    )
+    assert copied(copy_frames, frames, cuts) == b"".join(text for _, text in writes)
+
+
+@given(lines=st.lists(st.binary(max_size=20).filter(lambda line: b"\r" not in line), max_size=8), cuts=CUTS)
+def test_output_of_a_tty_gets_plain_line_ends(lines: list[bytes], cuts: list[int]) -> None:
+    assert copied(copy_raw, b"\r\n".join(lines), cuts) == b"\n".join(lines)

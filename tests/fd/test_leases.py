@@ -1,0 +1,126 @@
+"""The lease socket: who holds, who looks, who is cut, and what a last look still sees."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from wakeport.loop import Loop
+from wakeport.supervisor.leases import Leases
+
+
+class Door:
+    """A lease socket with its server, and connections to it; `turn` lets the server do what is due."""
+
+    def __init__(self, path: str) -> None:
+        self.loop = Loop()
+        self.path = path
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(100)
+        self.changes = 0
+        self.leases = Leases(self.loop, listener, self._changed)
+        self.clients: list[socket.socket] = []
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def connect(self) -> socket.socket:
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(30)
+        client.connect(self.path)
+        self.clients.append(client)
+        return client
+
+    def turn(self) -> None:
+        self.loop.run(self.loop.sleep(0.02))
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        for holder in self.leases.holders.values():
+            holder.connection.close()
+        self.leases.listener.close()
+        self.loop.close()
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    door = Door(str(tmp_path / "lease"))
+    yield door
+    door.close()
+
+
+def test_whoever_connects_holds_and_hears_the_state_at_once(door: Door) -> None:
+    door.leases.announce({"state": "waking"})
+    client = door.connect()
+    door.turn()
+    assert door.leases.busy
+    assert json.loads(client.recv(1000)) == {"state": "waking"}
+    door.leases.announce({"state": "awake"})
+    assert json.loads(client.recv(1000)) == {"state": "awake"}
+
+
+@pytest.mark.parametrize(
+    "let_go",
+    [
+        lambda client: client.send(b'{"busy":false}\n'),
+        lambda client: client.shutdown(socket.SHUT_WR),
+        lambda client: client.close(),
+        lambda client: client.send(b"GET / HTTP/1.1\n"),
+        lambda client: client.send(b"x" * 70000),
+    ],
+    ids=["not busy", "shut", "closed", "another protocol", "endless line"],
+)
+def test_what_no_longer_holds(door: Door, let_go: Callable[[socket.socket], object]) -> None:
+    client = door.connect()
+    door.turn()
+    assert door.leases.busy
+    let_go(client)
+    door.turn()
+    assert not door.leases.busy
+
+
+def test_a_holder_says_who_it_is_and_what_for(door: Door) -> None:
+    client = door.connect()
+    client.send(b'{"who":"proxy","use":["10.0.0.7:51234"]}\n{"busy":false}\n{"busy":true}\n')
+    door.turn()
+    (holder,) = door.leases.holders.values()
+    assert (holder.who, holder.use, holder.busy) == ("proxy", ["10.0.0.7:51234"], True)
+
+
+def test_a_holder_that_does_not_read_is_cut_and_nobody_waits_for_it(door: Door) -> None:
+    deaf = door.connect()
+    door.turn()
+    for _ in range(5000):
+        door.leases.announce({"state": "waking", "waits_for": "x" * 1000})
+    assert not door.leases.holders
+    deaf.close()
+
+
+def test_the_last_look_sees_who_came_this_very_moment(door: Door) -> None:
+    door.connect()
+    assert door.leases.last_look()
+
+
+def test_the_last_look_hears_what_was_said_this_very_moment(door: Door) -> None:
+    client = door.connect()
+    client.send(b'{"busy":false}\n')
+    door.turn()
+    client.send(b'{"busy":true}\n')
+    assert door.leases.last_look()
+
+
+def test_who_comes_after_the_last_look_waits_for_the_next_supervisor(door: Door) -> None:
+    assert not door.leases.last_look()
+    client = door.connect()
+    door.turn()
+    assert not door.leases.holders
+    connection, _ = door.leases.listener.accept()
+    connection.send(b"the next one\n")
+    assert client.recv(100) == b"the next one\n"
+    connection.close()

@@ -1,0 +1,162 @@
+"""The rules of the house that a program can hold: linters, arrows between modules, what a wake imports."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "wakeport"
+
+# Who may import whom: a part of the package, and the parts that it may lean on. Everything may use
+# itself. The two halves of a wake stand on the three modules of the ground floor, and know nothing
+# of the command line; the command line may ask a runtime, and speak on a lease.
+GROUND = {"loop", "activation", "lease"}
+ARROWS: dict[str, set[str]] = {
+    "loop": set(),
+    "activation": set(),
+    "lease": set(),
+    "proxy": GROUND,
+    "runtimes": GROUND,
+    "supervisor": GROUND | {"runtimes"},
+}
+WAKE_PATH = set(ARROWS)
+
+# Costs at wake, in ms over a bare interpreter (measured): asyncio 43, http.client 26, dataclasses 14,
+# tomllib 13, logging 12, subprocess 10, argparse 8, pathlib 9, typing 3.
+BANNED = {"asyncio", "http", "dataclasses", "tomllib", "logging", "subprocess", "argparse", "pathlib"}
+BANNED |= {"typing", "inspect", "threading", "shlex", "urllib", "email", "tempfile", "traceback"}
+
+# What may be imported before the start call: nothing but what the interpreter has built in.
+FIRST_ACT = {"_signal", "_socket", "posix", "sys", "time", "abc", "builtins", "codecs", "io", "marshal"}
+FIRST_ACT |= {"zipimport", "encodings", "__future__"}
+
+
+def _imports(path: Path) -> set[str]:
+    """The parts of wakeport that a module imports, by their first name; "" is the package itself."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+            if node.module == "wakeport":
+                names = [f"wakeport.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("wakeport.")}
+    return found - {"__version__"}
+
+
+def _parts() -> dict[str, list[Path]]:
+    parts: dict[str, list[Path]] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        first = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+        parts.setdefault(first, []).append(path)
+    return parts
+
+
+@pytest.mark.parametrize("part", sorted(ARROWS))
+def test_the_wake_path_leans_on_nothing_but_its_ground_floor(part: str) -> None:
+    for path in _parts()[part]:
+        assert _imports(path) <= ARROWS[part] | {part}, path
+
+
+def test_imports_point_one_way() -> None:
+    """No two parts of the package import each other, directly or around a corner."""
+    parts = _parts()
+    below = {part: set().union(*map(_imports, paths)) - {part} for part, paths in parts.items()}
+    standing: set[str] = set()
+    while loose := {
+        part for part in below if part not in standing and below[part] <= standing | {"__init__"}
+    }:
+        standing |= loose
+    circle = {part: sorted(below[part] - standing) for part in below if part not in standing}
+    assert not circle
+
+
+def test_only_install_changes_the_system() -> None:
+    """What writes files, makes users or removes things is in one place; the supervisor writes in /run."""
+    writers = {
+        path.relative_to(SOURCE).parts[0]
+        for path in SOURCE.rglob("*.py")
+        for call in (
+            "os.replace",
+            "os.rename",
+            "os.unlink",
+            "shutil.",
+            ".write_text(",
+            ".write_bytes(",
+            ".unlink(",
+        )
+        if call in path.read_text()
+    }
+    assert writers <= {"install", "supervisor"}
+
+
+def _modules_after(statement: str) -> set[str]:
+    code = f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); {statement}; print(*sys.modules)"
+    done = subprocess.run(
+        [_system_python(), "-IS", "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return {name.split(".")[0] for name in done.stdout.split()} - {"wakeport", "__main__"}
+
+
+def _system_python() -> str:
+    """The interpreter that the units run; where there is none, ours."""
+    return "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+
+
+def test_nothing_is_imported_before_the_start_call() -> None:
+    loaded = _modules_after("import wakeport.supervisor.main, wakeport.runtimes.docker.begin")
+    assert {name for name in loaded if not name.startswith("_frozen")} - FIRST_ACT <= {
+        "_abc",
+        "_codecs",
+        "_imp",
+        "_io",
+        "_thread",
+        "_warnings",
+        "_weakref",
+    }
+
+
+@pytest.mark.parametrize("half", ["supervisor.life", "proxy.main", "proxy.starter"])
+def test_a_wake_imports_the_standard_library_alone_and_only_its_cheap_part(half: str) -> None:
+    loaded = _modules_after(f"import wakeport.{half}")
+    assert not loaded & BANNED
+    assert loaded <= set(sys.stdlib_module_names) | {"_frozen_importlib", "_frozen_importlib_external"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-m", "ruff", "check", "."],
+        [sys.executable, "-m", "ruff", "format", "--check", "."],
+        [sys.executable, "-m", "mypy", "--no-error-summary"],
+    ],
+    ids=lambda command: " ".join(command[2:4]),
+)
+def test_linters_find_nothing(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_shellcheck_finds_nothing() -> None:
+    scripts = [path for path in (ROOT / "scripts").iterdir() if path.is_file()] + [ROOT / ".ci" / "run"]
+    shell = [str(path) for path in scripts if path.read_text().startswith("#!/bin/sh")]
+    assert shell
+    done = subprocess.run(["shellcheck", *shell], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_file_has_grown_beyond_one_question() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for folder in ("src", "lab", "bench")
+        for path in (ROOT / folder).rglob("*.py")
+        if (lines := path.read_text().count("\n")) > 350
+    }
+    assert not long
