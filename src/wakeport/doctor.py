@@ -12,9 +12,10 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from wakeport import facts, preflight, programs, units
+from wakeport import facts, preflight, programs, status, units
 from wakeport.errors import NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
+from wakeport.lease import FAILED
 from wakeport.runtimes.docker.container import Container
 from wakeport.service import Service
 from wakeport.systemd import Properties, Systemd
@@ -39,7 +40,7 @@ def machine(layout: Layout, systemd: Systemd) -> list[Finding]:
     return [
         *systemd_version(systemd.version()),
         *docker_answers(),
-        *account_there(),
+        *(account_there() if layout.services() else []),
         *caller_may_look(layout),
         *descriptors(Path("/proc/1/limits")),
         *backlog(Path("/proc/sys/net/core/somaxconn")),
@@ -68,6 +69,8 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
     found += shared_places(layout, one, others)
     found += unit_files(layout, one, facts.machine(layout, container))
     found += sockets(one, states)
+    found += last_failure(one, status.published(layout, one.name))
+    found += proxy_runs(one, states)
     return found + drop_ins(one, states)
 
 
@@ -237,6 +240,22 @@ def sockets(one: Service, states: dict[str, Properties]) -> list[Finding]:
             fact = f"{name} will not listen after a reboot"
             found.append(Finding(one.name, fact, f"systemctl enable {name}"))
     return found
+
+
+def last_failure(one: Service, known: status.Published) -> list[Finding]:
+    if known.get("state") != FAILED or not known.get("failure"):
+        return []
+    return [
+        Finding(one.name, f"the last wake failed: {known['failure']['reason']}", f"wakeport logs {one.name}")
+    ]
+
+
+def proxy_runs(one: Service, states: dict[str, Properties]) -> list[Finding]:
+    """A proxy that systemd has to start again and again: somebody waits at the port in vain."""
+    name = names(one.name).proxy
+    if states.get(name, {}).get("SubState") != "auto-restart":
+        return []
+    return [Finding(one.name, f"{name} cannot start, and clients wait", f"journalctl -u {name} tells why")]
 
 
 def drop_ins(one: Service, states: dict[str, Properties]) -> list[Finding]:

@@ -28,7 +28,7 @@ def places_free(places: list[Place]) -> None:
             if place.overlaps(one.place):
                 raise InTheWay(
                     f"{_said(place)} is taken by {ports.holder(one.inode)}",
-                    "stop that, or listen on another: --listen",
+                    "stop that, or listen elsewhere",
                 )
         if place.path and os.path.lexists(place.path):
             raise InTheWay(f"{place.path} is there already, and nobody listens on it", f"rm {place.path}")

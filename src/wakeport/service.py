@@ -125,10 +125,22 @@ def build(name: str, settings: dict[str, Any]) -> Service:
     try:
         return msgspec.convert({"container": name, **settings, "name": name}, Service, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        where = path.rstrip("`").lstrip(".")
-        fact = f"{where}: {message}" if where else message
-        raise BadInput(fact, "every key is explained in wakeport(1)") from None
+        raise BadInput(_said(str(error)), "every key is explained in wakeport(1)") from None
+
+
+def _said(error: str) -> str:
+    """msgspec's words, "Expected `bool`, got `str` - at `$.adopt`", with the key in front."""
+    message, _, path = error.partition(" - at `$")
+    where = path.rstrip("`").lstrip(".")
+    about = re.fullmatch(r"Object (contains unknown|missing required) field `(.*)`", message, re.DOTALL)
+    if about is not None:
+        key = f"{where}.{about[2]}" if where else about[2]
+        return f"{_shown(key)}: {'there is no such key' if about[1] == 'contains unknown' else 'is missing'}"
+    return f"{where}: {message}" if where else message
+
+
+def _shown(key: str) -> str:
+    return key if key.isprintable() else repr(key)
 
 
 def write(service: Service) -> str:

@@ -11,8 +11,10 @@ import click
 from wakeport import status
 from wakeport.cli import options
 from wakeport.cli.settled import chosen, load
+from wakeport.errors import Problem
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
+from wakeport.service import Service
 from wakeport.span import roughly
 from wakeport.status import Report, clients
 from wakeport.systemd import Systemd
@@ -33,13 +35,28 @@ COLOURS: Final = {
 def verb(name: tuple[str, ...], as_json: bool) -> None:
     """Show the state of each NAME (or of all services). Wakes nothing."""
     layout = Layout()
-    reports = status.reports(layout, Systemd(), [load(layout, one) for one in chosen(layout, name)])
+    services, problem = _loaded(layout, chosen(layout, name))
+    reports = status.reports(layout, Systemd(), services)
     if as_json:
         click.echo(json.dumps(reports, indent=2))
     elif reports:
         _print(reports)
-    else:
+    elif problem is None:
         click.echo("there are no services; make one: wakeport add NAME --listen PORT", err=True)
+    if problem is not None:
+        raise problem
+
+
+def _loaded(layout: Layout, names: list[str]) -> tuple[list[Service], Problem | None]:
+    """The services, and the first problem: settings that somebody broke must not hide the others."""
+    services = []
+    first: Problem | None = None
+    for name in names:
+        try:
+            services.append(load(layout, name))
+        except Problem as problem:
+            first = first or problem
+    return services, first
 
 
 def _print(reports: list[Report]) -> None:
