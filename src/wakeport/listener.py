@@ -86,7 +86,8 @@ def _checked_path(text: str) -> str:
     if text != text.strip() or "\\" in text:
         # systemd strips the ends of a value, and reads a backslash at its end as "goes on in the next line".
         raise ValueError(f"{text!r}: a path without backslashes, and without blanks at its ends, please")
-    if str(PurePosixPath(text)) != text or ".." in PurePosixPath(text).parts or text.startswith("//"):
+    path = PurePosixPath(text)
+    if str(path) != text or ".." in path.parts or text.startswith("//") or not path.name:
         raise ValueError(f"{text!r}: a path without '..', '//' or a slash at its end, please")
     if len(text.encode()) > PATH_MAX:
         raise ValueError(f"{text!r}: the path of a socket has at most {PATH_MAX} bytes")

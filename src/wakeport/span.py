@@ -26,7 +26,7 @@ EXAMPLE: Final = 'write it as systemd does: "90s", "1min 30s", "2h"'
 
 
 class Span:
-    """A length of time, in seconds; `float("inf")` for systemd's "infinity"."""
+    """A length of time, in seconds to the millisecond; `float("inf")` for systemd's "infinity"."""
 
     __slots__ = ("seconds",)
 
@@ -48,7 +48,7 @@ class Span:
             at = term.end()
         if not text or not math.isfinite(total):
             raise ValueError(f"{text!r} is not a time span; {EXAMPLE}")
-        return cls(total)
+        return cls(round(total, 3))
 
     def __str__(self) -> str:
         return spell(self.seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from wakeport.errors import Problem
@@ -52,21 +53,16 @@ def _compile(directory: Path, final: str, python: str) -> None:
         raise Problem(fact, "wakeport needs Python 3.10 or newer")
 
 
-def remove_unused(layout: Layout, in_use: set[str]) -> list[Path]:
-    """Remove every copy whose path is not in `in_use` and from which no process runs; returns them.
-
-    A process imports some modules late, so its copy stays as long as it lives.
-    """
-    removed = []
+def remove_unused(layout: Layout, in_use: Callable[[str], bool]) -> None:
+    """Remove every copy of whose path `in_use` says no."""
     for copy in layout.program_copies():
-        if layout.inside(copy) not in in_use and not _runs_from(layout.inside(copy)):
+        if not in_use(layout.inside(copy)):
             shutil.rmtree(copy)
-            removed.append(copy)
     files.remove_empty(layout.programs)
-    return removed
 
 
-def _runs_from(directory: str) -> bool:
+def runs(directory: str) -> bool:
+    """Whether a process runs from the copy `directory`: it may yet import some of its modules."""
     prefix = f"{directory}/".encode()
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():

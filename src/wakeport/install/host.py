@@ -35,10 +35,13 @@ class Host:
     def clean(self) -> None:
         """Remove what no unit needs any more: old programs, and behind the last service all that we made."""
         texts = [path.read_text(errors="replace") for path in self.layout.unit_files()]
-        copies = [self.layout.inside(path) for path in self.layout.program_copies()]
-        copy.remove_unused(self.layout, {one for one in copies if any(f"{one}/" in text for text in texts)})
+        named = "".join(texts)
+        copy.remove_unused(self.layout, lambda one: f"{one}/" in named or self.runs(one))
         if not texts and not self.layout.services():
             self.account.remove()
+
+    def runs(self, directory: str) -> bool:
+        return copy.runs(directory)
 
     def listening(self) -> list[Place]:
         return [held.place for held in ports.listening()]

@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wakeport import facts, programs, units
+from wakeport import service as services
+from wakeport.errors import InTheWay, Problem
+from wakeport.install import copy, files, lock
+from wakeport.install.account import Account
+from wakeport.install.apply import apply
+from wakeport.install.host import Host
+from wakeport.install.plan import Plan, listened_before, plan, removal
+from wakeport.install.remove import remove
+from wakeport.layout import Layout
+from wakeport.listener import Place
+from wakeport.service import Service
+from wakeport.systemd import Systemd
+
+UNITS = [
+    "wakeport-web-container.service",
+    "wakeport-web-container.socket",
+    "wakeport-web.service",
+    "wakeport-web.socket",
+]
+
+
+class NotedSystemd(Systemd):
+    """Notes what it is asked; `fails` makes one verb fail."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fails: Callable[[str], bool] = lambda _asked: False
+        self.main_pid = "0"
+
+    def _do(self, verb: str, *arguments: str, known: Any = frozenset()) -> str:  # noqa: ARG002
+        asked = " ".join([verb, *(argument for argument in arguments if argument != "--quiet")])
+        if verb == "show":
+            return "".join(f"Id={unit}\nMainPID={self.main_pid}\n\n" for unit in arguments[2:])
+        self.asked.append(asked)
+        if self.fails(asked):
+            raise Problem(f"{asked} failed")
+        return ""
+
+
+class NotedAccount(Account):
+    def __init__(self) -> None:
+        self.there = False
+
+    def ensure(self) -> bool:
+        made, self.there = not self.there, True
+        return made
+
+    def remove(self) -> bool:
+        gone, self.there = self.there, False
+        return gone
+
+
+class TestHost(Host):
+    __test__ = False
+
+    def __init__(self, root: Path) -> None:
+        self.systemd: NotedSystemd
+        super().__init__(Layout(root), NotedSystemd(), NotedAccount())
+        self.silent = False
+        self.runs_from = ""
+
+    def runs(self, directory: str) -> bool:
+        return directory == self.runs_from
+
+    def listening(self) -> list[Place]:
+        return [] if self.silent else [Place(port) for port in (80, 81, 8080)]
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestHost:
+    monkeypatch.setattr("wakeport.install.host.PYTHON", sys.executable)
+    monkeypatch.setattr("wakeport.install.host.LISTENS_WITHIN", 0.0)
+    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+    return TestHost(tmp_path)
+
+
+def web(on: str = "80", to: int = 80, **settings: Any) -> Service:
+    return services.build("web", {**settings, "listener": [{"on": on, "to": to}]})
+
+
+def bring(host: TestHost, service: Service) -> Plan:
+    known = facts.machine(host.layout, None)
+    intended = plan(host.layout, service.name, units.units(service, known), services.write(service))
+    apply(host, service, intended, units.supervisor_command(service, known))
+    return intended
+
+
+def tree(root: Path) -> dict[str, str]:
+    """Every file below `root` with its content, but for compiled ones."""
+    return {
+        str(path.relative_to(root)): path.read_text()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+
+def test_a_new_service_stands_and_listens(host: TestHost) -> None:
+    bring(host, web())
+    assert sorted(path.name for path in host.layout.units.iterdir()) == UNITS
+    assert host.layout.settings("web").read_text() == services.write(web())
+    assert host.systemd.asked == [
+        "daemon-reload",
+        "enable wakeport-web-container.socket wakeport-web.socket",
+        "start wakeport-web-container.socket wakeport-web.socket",
+    ]
+    for path in (host.layout.settings("web"), *host.layout.units.iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert stat.S_IMODE(host.layout.configuration.stat().st_mode) == 0o755
+
+
+def test_the_same_again_changes_nothing(host: TestHost) -> None:
+    bring(host, web())
+    host.systemd.asked.clear()
+    assert bring(host, web()).changes == []
+    assert not any(asked.startswith(("stop", "daemon-reload", "kill")) for asked in host.systemd.asked)
+
+
+def test_what_was_added_and_removed_leaves_nothing(host: TestHost) -> None:
+    before = tree(host.layout.root)
+    bring(host, web())
+    host.layout.state("web").mkdir(parents=True)
+    host.layout.status("web").write_text("{}")
+    host.layout.lease("web").touch()
+    assert remove(host, removal(host.layout, "web")) == []
+    assert tree(host.layout.root) == before
+    assert not host.layout.configuration.exists()
+    assert not host.layout.programs.exists()
+    assert not host.layout.run.exists()
+    assert not host.account.remove(), "the user went with the last service"
+
+
+def test_the_last_but_one_leaves_what_the_other_needs(host: TestHost) -> None:
+    bring(host, web())
+    other = services.build("api", {"listener": [{"on": "81", "to": 80}]})
+    bring(host, other)
+    remove(host, removal(host.layout, "web"))
+    assert [path.name for path in host.layout.unit_files()] == [name.replace("web", "api") for name in UNITS]
+    assert len(host.layout.program_copies()) == 1
+    assert host.account.remove()
+
+
+@pytest.mark.parametrize("verb", ["daemon-reload", "enable", "start"])
+def test_a_failed_add_puts_everything_back(host: TestHost, verb: str) -> None:
+    before = tree(host.layout.root)
+    once = iter([True])
+    host.systemd.fails = lambda asked: asked.startswith(verb) and next(once, False)
+    with pytest.raises(Problem, match=verb):
+        bring(host, web())
+    assert tree(host.layout.root) == before
+    assert not host.layout.configuration.exists()
+    assert not host.account.remove()
+
+
+def test_a_port_that_does_not_listen_is_a_failure(host: TestHost) -> None:
+    host.silent = True
+    with pytest.raises(Problem, match="nothing listens on 80"):
+        bring(host, web())
+    assert host.layout.unit_files() == []
+    assert "disable wakeport-web-container.socket wakeport-web.socket" in [
+        " ".join(["disable", *sorted(asked.split()[1:])]) for asked in host.systemd.asked
+    ]
+
+
+def test_an_interrupted_change_brings_the_old_port_back(host: TestHost) -> None:
+    bring(host, web("80"))
+    before = tree(host.layout.root)
+    host.systemd.asked.clear()
+
+    def interrupt(asked: str) -> bool:
+        if asked.startswith("start") and len(host.systemd.asked) < 5:
+            raise KeyboardInterrupt
+        return False
+
+    host.systemd.fails = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        bring(host, web("81"))
+    assert tree(host.layout.root) == before
+    assert host.systemd.asked[-2:] == [
+        "daemon-reload",
+        "start wakeport-web-container.socket wakeport-web.socket",
+    ]
+
+
+def test_what_cannot_be_put_back_is_told(host: TestHost) -> None:
+    host.systemd.fails = lambda asked: asked.startswith(("start", "stop"))
+    with pytest.raises(Problem, match="start") as failure:
+        bring(host, web())
+    assert any("stop" in note for note in failure.value.__notes__)
+    assert host.layout.unit_files() == []
+
+
+def test_a_changed_listener_stops_the_socket_and_its_proxy(host: TestHost) -> None:
+    bring(host, web("80"))
+    host.systemd.asked.clear()
+    assert listened_before(host.layout, "web") == {"80"}
+    bring(host, web("81"))
+    assert host.systemd.asked[:2] == ["stop wakeport-web.socket wakeport-web.service", "daemon-reload"]
+
+
+def test_a_changed_target_stops_the_proxy_only(host: TestHost) -> None:
+    bring(host, web(to=80))
+    host.systemd.asked.clear()
+    bring(host, web(to=8080))
+    assert host.systemd.asked[0] == "stop wakeport-web.service"
+
+
+def test_another_container_stops_the_supervisor(host: TestHost) -> None:
+    bring(host, web())
+    host.systemd.main_pid = "7"
+    host.systemd.asked.clear()
+    bring(host, web(container="web2"))
+    assert host.systemd.asked[0] == "stop wakeport-web-container.service"
+    assert not any(asked.startswith("kill") for asked in host.systemd.asked)
+
+
+def test_a_supervisor_that_runs_takes_its_new_command_line(host: TestHost) -> None:
+    bring(host, web())
+    host.systemd.main_pid = "7"
+    host.systemd.asked.clear()
+    bring(host, web(idle="5min"))
+    assert host.systemd.asked[-1] == "kill --signal=HUP --kill-who=main wakeport-web-container.service"
+    assert not any(asked.startswith("stop") for asked in host.systemd.asked)
+    handed = host.layout.state("web") / "next"
+    assert '"idle=300"' in handed.read_text()
+    assert stat.S_IMODE(handed.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("foreign", ["[Unit]\nDescription=mine\n", "", "[X-Wakeport]\nService=other\n"])
+@pytest.mark.parametrize("unit", UNITS)
+def test_another_s_unit_is_never_touched(host: TestHost, unit: str, foreign: str) -> None:
+    host.layout.unit(unit).write_text(foreign)
+    before = tree(host.layout.root)
+    with pytest.raises(InTheWay, match=unit):
+        bring(host, web())
+    with pytest.raises(InTheWay, match=unit):
+        removal(host.layout, "web")
+    assert tree(host.layout.root) == before
+    assert host.systemd.asked == []
+
+
+def test_a_masked_unit_is_another_s(host: TestHost) -> None:
+    host.layout.unit("wakeport-web.socket").symlink_to("/dev/null")
+    with pytest.raises(InTheWay):
+        bring(host, web())
+
+
+def test_drop_ins_survive_apply_and_are_named_by_remove(host: TestHost) -> None:
+    bring(host, web())
+    drop_in = host.layout.drop_ins("wakeport-web.service") / "override.conf"
+    files.write(drop_in, b"[Service]\nNice=5\n")
+    files.make_directory(host.layout.drop_ins("wakeport-web.socket"))
+    bring(host, web(idle="5min"))
+    assert drop_in.exists()
+    assert remove(host, removal(host.layout, "web")) == [drop_in]
+    assert drop_in.exists()
+    assert not host.layout.drop_ins("wakeport-web.socket").exists()
+
+
+def test_an_interrupted_removal_can_be_given_again(host: TestHost) -> None:
+    bring(host, web())
+    once = iter([True])
+    host.systemd.fails = lambda asked: asked == "daemon-reload" and next(once, False)
+    with pytest.raises(Problem):
+        remove(host, removal(host.layout, "web"))
+    assert host.layout.settings("web").exists()
+    remove(host, removal(host.layout, "web"))
+    assert not host.layout.settings("web").exists()
+
+
+# --- the copy of the programs ---
+
+
+def test_the_copy_is_compiled_and_imports_nothing_from_elsewhere(host: TestHost) -> None:
+    made = copy.ensure(host.layout, programs.collect(), sys.executable)
+    assert made is not None
+    assert programs.compiled(made, programs.cache_tag(sys.executable))
+    assert copy.ensure(host.layout, programs.collect(), sys.executable) is None
+    assert programs.directory_name(programs.read_copy(made)) == made.name
+    assert {path.name for path in made.iterdir()} >= {"proxy.py", "starter.py", "supervisor.py", "wakeport"}
+    assert not (made / "wakeport/cli").exists()
+    for path in made.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() else 0o644)
+
+
+def test_an_edited_copy_is_made_anew(host: TestHost) -> None:
+    made = copy.ensure(host.layout, programs.collect(), sys.executable)
+    assert made is not None
+    (made / "proxy.py").write_text("print('hello')")
+    assert copy.ensure(host.layout, programs.collect(), sys.executable) == made
+    assert programs.read_copy(made) == programs.collect()
+
+
+def test_an_old_copy_goes_when_no_unit_names_it(host: TestHost) -> None:
+    old = host.layout.programs / "0.0.9-00000000"
+    files.write(old / "proxy.py", b"")
+    bring(host, web())
+    assert not old.exists()
+
+
+def test_an_old_copy_stays_while_a_process_runs_from_it(host: TestHost) -> None:
+    old = host.layout.programs / "0.0.9-00000000"
+    files.write(old / "proxy.py", b"")
+    host.runs_from = host.layout.inside(old)
+    bring(host, web())
+    assert old.exists()
+
+
+def test_a_python_that_cannot_compile_leaves_no_copy(host: TestHost) -> None:
+    with pytest.raises(Problem, match="cannot compile"):
+        copy.ensure(host.layout, programs.collect(), "/bin/false")
+    assert list(host.layout.programs.iterdir()) == []
+
+
+# --- files and the lock ---
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a/b.toml"
+    old_mask = os.umask(0o077)
+    try:
+        files.write(path, b"one")
+    finally:
+        os.umask(old_mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+
+    def full(_fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write(path, b"two")
+    assert tree(tmp_path) == {"a/b.toml": "one"}
+
+
+def test_the_second_command_waits_for_the_first(host: TestHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 0.0)
+    holding, done = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with lock.held(host.layout):
+            holding.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert holding.wait(10)
+    with pytest.raises(InTheWay, match="another wakeport"), lock.held(host.layout):
+        pass
+    done.set()
+    thread.join()
+    with lock.held(host.layout):
+        pass

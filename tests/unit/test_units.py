@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wakeport import quoting, units
+from wakeport.errors import BadInput
+from wakeport.service import Service, build
+from wakeport.units import Facts
+
+FACTS = Facts(
+    programs="/usr/local/lib/wakeport/0.1.0-12345678",
+    version="0.1.0",
+    exposed=("80/tcp",),
+    stop_timeout=10,
+    relay="/lib/systemd/systemd-socket-proxyd",
+)
+
+
+def service(*places: str, **settings: Any) -> Service:
+    return build("web", {**settings, "listener": [{"on": place} for place in places or ("80",)]})
+
+
+def texts(*places: str, **settings: Any) -> dict[str, str]:
+    return units.units(service(*places, **settings), FACTS)
+
+
+def values(text: str, key: str) -> list[str]:
+    return re.findall(rf"^{key}=(.*)$", text, re.MULTILINE)
+
+
+# --- quoting: a small reader of systemd.syntax(7) stands in for systemd ---
+
+
+def systemd_reads(command: str) -> list[str]:
+    """The arguments that systemd would pass: split, unquote, unescape, then expand % and $."""
+    words, at = [], 0
+    while at < len(command):
+        word = b""
+        quoted = command[at] == '"'
+        at += quoted
+        while at < len(command) and command[at] != ('"' if quoted else " "):
+            if command[at] == "\\":
+                if command[at + 1] == "x":
+                    word += bytes.fromhex(command[at + 2 : at + 4])
+                    at += 4
+                else:
+                    word += command[at + 1].encode()
+                    at += 2
+            else:
+                word += command[at].encode()
+                at += 1
+        at += quoted
+        text = word.decode()
+        assert not re.search(r"%(?!%)", text.replace("%%", "")), "a specifier would be expanded"
+        assert "$" not in text.replace("$$", ""), "a variable would be expanded"
+        words.append(text.replace("%%", "%").replace("$$", "$"))
+        assert at == len(command) or command[at] == " "
+        at += 1
+    return words
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1))
+def test_any_argument_arrives_as_it_was(arguments: list[str]) -> None:
+    written = quoting.command(*arguments)
+    assert "\n" not in written
+    assert systemd_reads(written) == arguments
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_a_value_stays_in_its_line(text: str) -> None:
+    try:
+        written = quoting.value(text)
+    except ValueError:
+        return
+    assert written.splitlines() in ([], [written])
+    assert written == written.strip()
+    assert not written.endswith("\\")
+    assert written.replace("%%", "%") == text
+
+
+def test_a_nul_is_no_argument() -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        quoting.argument("a\0b")
+
+
+# --- the four units ---
+
+
+def test_there_are_four_and_each_is_marked() -> None:
+    written = texts()
+    assert list(written) == [
+        "wakeport-web.socket",
+        "wakeport-web.service",
+        "wakeport-web-container.socket",
+        "wakeport-web-container.service",
+    ]
+    for text in written.values():
+        assert units.owner(text) == "web"
+        assert not units.edited(text)
+        assert units.edited(text.replace("[Unit]", "[Unit]\nBefore=x.service"))
+
+
+def test_a_file_without_the_mark_is_another_s() -> None:
+    assert units.owner("[Unit]\nDescription=X-Wakeport\nService=web\n") is None
+    assert units.owner("") is None
+
+
+def test_nothing_that_a_socket_starts_can_close_the_port() -> None:
+    written = texts()
+    for name, text in written.items():
+        sections = re.findall(r"^\[(.*)\]$", text, re.MULTILINE)
+        assert not re.search(
+            "^(Condition|Assert|ExecCondition|BindsTo|Requisite|ExecStop|FlushPending)", text, re.MULTILINE
+        )
+        if name.endswith(".socket"):
+            assert sections == ["Unit", "Socket", "Install", "X-Wakeport"]
+            assert values(text, "TriggerLimitIntervalSec") == ["0"]
+            assert values(text, "WantedBy") == ["sockets.target"]
+        else:
+            assert sections == ["Unit", "Service", "X-Wakeport"]
+            assert values(text, "Requires") == [name.replace(".service", ".socket")]
+            assert values(text, "StartLimitIntervalSec") == ["0"]
+            assert values(text, "Restart") == ["on-failure"]
+            assert values(text, "RestartSec") == ["250ms"]
+
+
+def test_proxy_and_supervisor_start_at_once() -> None:
+    proxy = texts()["wakeport-web.service"]
+    assert "wakeport-web-container.service" in values(proxy, "Wants")[0]
+    assert "wakeport-web-container.service" not in values(proxy, "After")[0]
+
+
+def test_the_proxy_runs_as_nobody_who_matters() -> None:
+    proxy = texts()["wakeport-web.service"]
+    assert values(proxy, "User") == ["wakeport"]
+    assert values(proxy, "CapabilityBoundingSet") == [""]
+    assert values(proxy, "ExecStart") == [
+        "/usr/bin/python3 -IS /usr/local/lib/wakeport/0.1.0-12345678/proxy.py"
+        " name=web lease=/run/wakeport/web.lease ready_within=90 target=80/tcp"
+    ]
+
+
+def test_the_supervisor_is_told_everything() -> None:
+    wanted = service(
+        container="web-1", idle="infinity", ready="exec:test $X = '50 %'", adopt=True, ready_within="1min 30s"
+    )
+    supervisor = units.units(wanted, FACTS._replace(stop_timeout=30))["wakeport-web-container.service"]
+    assert systemd_reads(values(supervisor, "ExecStart")[0])[3:] == [
+        "name=web",
+        "runtime=docker",
+        "container=web-1",
+        "state=/run/wakeport/web",
+        "ready=exec:test $X = '50 %'",
+        "ready_within=90",
+        "idle=infinity",
+        "adopt=yes",
+        "target=80/tcp",
+    ]
+    assert systemd_reads(values(supervisor, "ExecStart")[0]) == units.supervisor_command(wanted, FACTS)
+    assert values(supervisor, "TimeoutStopSec") == ["50"]
+    assert values(supervisor, "TimeoutStartSec") == ["infinity"]
+    assert values(supervisor, "SyslogIdentifier") == ["web-1"]
+
+
+def test_listeners_and_targets_keep_their_order() -> None:
+    wanted = build(
+        "web",
+        {
+            "listener": [
+                {"on": "443", "to": 8443},
+                {"on": "/run/a b%n.sock", "to": 80},
+                {"on": "80", "to": 8443},
+            ]
+        },
+    )
+    written = units.units(wanted, FACTS)
+    assert values(written["wakeport-web.socket"], "ListenStream") == ["443", "/run/a b%%n.sock", "80"]
+    assert values(written["wakeport-web.socket"], "SocketMode") == ["0666"]
+    assert re.findall(r"target=\S+", written["wakeport-web.service"]) == [
+        "target=8443/tcp",
+        "target=80/tcp",
+        "target=8443/tcp",
+    ]
+    assert re.findall(r"target=\S+", written["wakeport-web-container.service"]) == [
+        "target=8443/tcp",
+        "target=80/tcp",
+    ]
+
+
+def test_an_address_that_comes_late_is_no_failure_at_boot() -> None:
+    assert values(texts("10.0.0.1:80")["wakeport-web.socket"], "FreeBind") == ["yes"]
+    assert values(texts("80")["wakeport-web.socket"], "FreeBind") == []
+
+
+def test_the_classic_shape_starts_the_starter() -> None:
+    proxy = texts(proxy="systemd-socket-proxyd")["wakeport-web.service"]
+    assert "/starter.py name=web" in values(proxy, "ExecStart")[0]
+    assert values(proxy, "ExecStart")[0].endswith("relay=/lib/systemd/systemd-socket-proxyd")
+
+
+@pytest.mark.parametrize(
+    ("exposed", "fact"),
+    [
+        ((), "exposes no TCP port"),
+        (("53/udp",), "exposes no TCP port"),
+        (("80/tcp", "443/tcp"), "exposes 80, 443"),
+        (None, "no container"),
+    ],
+)
+def test_a_target_is_not_guessed(exposed: tuple[str, ...] | None, fact: str) -> None:
+    with pytest.raises(BadInput, match=fact) as refusal:
+        units.units(service("8000"), FACTS._replace(exposed=exposed))
+    assert "--listen 8000=" in refusal.value.hint
+
+
+def test_the_classic_shape_has_one_target() -> None:
+    wanted = build(
+        "web", {"proxy": "systemd-socket-proxyd", "listener": [{"on": "1", "to": 1}, {"on": "2", "to": 2}]}
+    )
+    with pytest.raises(BadInput, match="one target"):
+        units.units(wanted, FACTS)
+
+
+# --- what systemd itself says; both work without PID 1 ---
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> list[str]:
+    nasty = "exec:sh -c \"echo 100% $HOME 'x' \\\\ [Service]\""
+    written = texts("10.0.0.1:80", "/run/we ird%n$x.sock", ready=nasty, proxy="wakeport")
+    for name, text in written.items():
+        # The program is not installed here, and verify looks for it; the user is not made yet.
+        (tmp_path / name).write_text(
+            text.replace("User=wakeport\n", "").replace("SocketGroup=wakeport\n", "")
+        )
+    return [str(tmp_path / name) for name in written]
+
+
+needs_systemd_analyze = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="no systemd-analyze here"
+)
+
+
+@needs_systemd_analyze
+def test_systemd_finds_nothing_to_complain_about(on_disk: list[str]) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *on_disk], capture_output=True, text=True, check=False
+    )
+    ours = [line for line in done.stderr.splitlines() if "wakeport" in line]
+    assert ours == []
+
+
+@needs_systemd_analyze
+def test_the_proxy_is_well_locked_up(tmp_path: Path) -> None:
+    path = tmp_path / "wakeport-web.service"
+    path.write_text(texts()["wakeport-web.service"])
+    command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-500:]
