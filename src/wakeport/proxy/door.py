@@ -10,6 +10,7 @@ import resource
 import socket
 from collections.abc import Callable
 
+from wakeport.activation import listening_fds
 from wakeport.loop import READ, Loop
 from wakeport.proxy.leg import tune
 
@@ -128,6 +129,14 @@ class Door:
     def _try_again(self) -> None:
         if self.is_open and not self.watching:
             self._watch()
+
+
+def inherited_listeners(wanted: int) -> list[socket.socket]:
+    """The sockets that systemd passed, one for each target; exits where the units disagree."""
+    listeners = [socket.socket(fileno=fd) for fd in listening_fds()]
+    if len(listeners) != wanted:
+        raise SystemExit(f"{len(listeners)} listening descriptors for {wanted} target=: the units disagree")
+    return listeners
 
 
 def raise_descriptor_limit() -> int:

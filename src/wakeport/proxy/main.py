@@ -5,18 +5,19 @@ from __future__ import annotations
 import signal
 import socket
 
-from wakeport.activation import listening_fds, notify
+from wakeport.activation import notify
 from wakeport.lease import AWAKE, FAILED, STOPPING, Message
 from wakeport.loop import Loop
 from wakeport.proxy import leg, options
 from wakeport.proxy.dialer import Address, Dialer
-from wakeport.proxy.door import Client, Door, capacity_within, raise_descriptor_limit
+from wakeport.proxy.door import Client, Door, capacity_within, inherited_listeners, raise_descriptor_limit
 from wakeport.proxy.held import WaitingRoom
 from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.linger import Linger
 from wakeport.proxy.options import Options
 from wakeport.proxy.pace import Pace
 from wakeport.proxy.patience import Patience
+from wakeport.proxy.pulse import Pulse
 from wakeport.proxy.refusal import Failure, Refusals
 from wakeport.proxy.relay import Relay
 
@@ -32,9 +33,7 @@ RETRY_AFTER_SILENCE = 1.0  # seconds
 def main() -> None:
     given = options.from_command_line()
     capacity = capacity_within(raise_descriptor_limit())
-    listeners = [socket.socket(fileno=fd) for fd in listening_fds()]
-    if len(listeners) != len(given.targets):
-        raise SystemExit(f"{len(listeners)} listening descriptors, but {len(given.targets)} target=")
+    listeners = inherited_listeners(len(given.targets))
     loop = Loop()
     proxy = Proxy(loop, given, listeners, capacity)
     proxy.start()
@@ -64,6 +63,7 @@ class Proxy:
         self.patience = Patience(loop, given.answer_within, given.ready_within, self.on_patience_exhausted)
         self.dialer = Dialer(loop, self.on_connected, self.on_unreachable)
         self.refusals = Refusals(loop, given.name, self.on_refused)
+        self.pulse = Pulse(loop, lambda: filter(None, self.served.values()))
         self.reports = Pace(loop, REPORT_EVERY, self.report)
         self.linger = Linger(loop, self.lease.release, self.leave)
 
@@ -171,6 +171,7 @@ class Proxy:
     def on_connected(self, client: Client, target: socket.socket) -> None:
         relay = Relay(self.loop, client.sock, target, lambda: self.on_client_gone(client))
         self.served[client] = relay
+        self.pulse.begin()
         relay.start()
         self.call_in_next()
 

@@ -1,0 +1,57 @@
+"""Finding connections whose peer has vanished while something was still to be delivered to it.
+
+Keepalive probes only a connection that has nothing left to send; for the others the kernel retransmits
+for 15 minutes or more (tcp_retries2). TCP_USER_TIMEOUT would shorten that, but it also counts the time
+in which a living peer reads nothing: one that answered every probe was cut after 3.3 s with a timeout
+of 3 s (Linux 6). So the kernel is asked, now and then, when it last heard from each peer.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterable
+
+from wakeport.loop import Loop
+from wakeport.proxy.relay import Relay
+
+SWEEP_EVERY = 30.0  # seconds
+
+# A living peer is heard every 120 s: it answers keepalive probes after that time, and window probes,
+# which the kernel spaces no wider (TCP_RTO_MAX). With the sweep, a vanished one is gone after 270 s.
+VANISHED_AFTER = 240.0  # seconds
+
+# struct tcp_info, linux/tcp.h: eight bytes, then 32-bit numbers, of which these are two. Milliseconds.
+_HEARD = struct.Struct("=52x I I")  # tcpi_last_data_recv, tcpi_last_ack_recv
+
+
+def silence(sock: socket.socket) -> float:
+    """Seconds since anything came from the peer, data or acknowledgement; 0 on a Unix socket."""
+    if sock.family == socket.AF_UNIX:
+        return 0.0
+    # Both count: a peer that only sends acknowledges nothing new, and one that only reads sends nothing.
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _HEARD.size)
+    return float(min(_HEARD.unpack(info))) / 1000
+
+
+class Pulse:
+    """Resets the relays that have lost a peer. `relays` gives those that there are."""
+
+    def __init__(self, loop: Loop, relays: Callable[[], Iterable[Relay]]) -> None:
+        self.loop = loop
+        self.relays = relays
+        self.sweeping = False
+
+    def begin(self) -> None:
+        """There is a relay. Sweeps go on until there is none; more calls change nothing."""
+        if not self.sweeping:
+            self.sweeping = True
+            self.loop.call_in(SWEEP_EVERY, self._sweep)
+
+    def _sweep(self) -> None:
+        self.sweeping = False
+        for relay in list(self.relays()):
+            if max(silence(relay.client.sock), silence(relay.target.sock)) >= VANISHED_AFTER:
+                relay.reset()
+            else:
+                self.begin()
