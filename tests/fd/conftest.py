@@ -78,6 +78,14 @@ class Program:
             sys.stderr.write(self.said.decode())
         return self.status
 
+    def has_ended(self) -> bool:
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+                self.reader.join(PATIENCE)
+        return self.status is not None
+
     def terminate(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
 
@@ -93,6 +101,11 @@ class Program:
             for line in Path(f"/proc/{self.pid}/status").read_text().splitlines()
             if line.startswith(key + ":")
         )
+
+    def processor_time(self) -> int:
+        """In ticks of 10 ms, user and system together; proc(5)."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
 
 
 class Holder:

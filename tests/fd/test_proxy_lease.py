@@ -1,0 +1,143 @@
+"""The proxy's half of the lease: whom it asks, when it asks again, and what it never does."""
+
+from __future__ import annotations
+
+import socket
+
+from tests.fd.conftest import House, LeaseSocket, eventually, everything
+
+
+def test_the_lease_says_who_and_what_for(house: House) -> None:
+    house.proxy()
+    client = house.client()
+    lease = house.lease.accept()
+    message = lease.hear_until(lambda message: bool(message.get("use")))
+    host, port = client.getsockname()
+    assert message == {"who": "proxy", "use": [f"{host}:{port}"]}
+
+
+def test_one_lease_for_all_clients_of_its_life(house: House) -> None:
+    target = house.target()
+    house.proxy()
+    client = house.client(say=b"first")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    client.shutdown(socket.SHUT_WR)
+    assert everything(client) == b"first"
+    lease.hear_until(lambda message: message.get("busy") is False)
+    second = house.client(say=b"second")
+    lease.hear_until(lambda message: message.get("busy") is True)
+    assert second.recv(6) == b"second"
+    assert house.lease.nobody_asks(0)
+
+
+def test_a_crashed_supervisor_s_successor_learns_that_the_container_is_in_use(house: House) -> None:
+    target = house.target()
+    house.proxy()
+    client = house.client(say=b"before")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert client.recv(6) == b"before"
+    lease.close()
+    successor = house.lease.accept()
+    assert len(successor.hear_until(lambda message: "use" in message)["use"]) == 1
+    client.sendall(b"during")
+    assert client.recv(6) == b"during"
+    late = house.client(say=b"held")
+    successor.tell("waking")
+    successor.awake(target.port)
+    assert late.recv(4) == b"held"
+
+
+def test_after_a_crash_new_clients_are_held_until_somebody_says_awake(house: House) -> None:
+    target = house.target()
+    house.proxy()
+    client = house.client(say=b"a")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert client.recv(1) == b"a"
+    lease.close()
+    successor = house.lease.accept()
+    late = house.client(say=b"b")
+    successor.hear_until(lambda message: len(message.get("use", ())) == 2)
+    assert target.served == 1
+    successor.awake(target.port)
+    assert late.recv(1) == b"b"
+
+
+def test_stopping_means_ask_again_when_the_next_client_comes(house: House) -> None:
+    target = house.target()
+    house.proxy()
+    live = house.client(say=b"live")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert live.recv(4) == b"live"
+    lease.tell("stopping")
+    lease.close()
+    assert house.lease.nobody_asks(0.2), "live clients alone do not wake it again"
+    new = house.client(say=b"new")
+    successor = house.lease.accept()
+    assert target.served == 1
+    successor.awake(target.port)
+    assert new.recv(3) == b"new"
+    live.sendall(b"still")
+    assert live.recv(5) == b"still"
+
+
+def test_who_waits_when_the_supervisor_stops_waits_for_the_next_one(house: House) -> None:
+    """However long the stop takes: the time for an answer begins when the predecessor has hung up."""
+    target = house.target()
+    house.proxy("answer_within=0.3")
+    client = house.client(say=b"patient")
+    lease = house.lease.accept()
+    lease.tell("waking")
+    lease.tell("stopping")
+    successor = house.lease.accept()
+    client.settimeout(0.8)
+    try:
+        raise AssertionError(client.recv(1))
+    except TimeoutError:
+        client.settimeout(20)
+    lease.close()
+    successor.awake(target.port)
+    assert client.recv(7) == b"patient"
+
+
+def test_a_supervisor_that_always_crashes_is_given_up(house: House) -> None:
+    house.proxy("answer_within=1")
+    client = house.client(say=b"GET / HTTP/1.0\r\n\r\n")
+    client.settimeout(0.02)
+    answer = b""
+    while not answer:
+        if not house.lease.nobody_asks(0):
+            house.lease.accept().close()
+        try:
+            answer = client.recv(4096)
+        except TimeoutError:
+            continue
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"no supervisor answered" in answer
+
+
+def test_a_restarted_container_is_used_at_its_new_address(house: House) -> None:
+    old = house.target(lambda sock: sock.sendall(b"old"))
+    new = house.target(lambda sock: sock.sendall(b"new"))
+    house.proxy()
+    first = house.client()
+    lease = house.lease.accept()
+    lease.awake(old.port)
+    assert first.recv(3) == b"old"
+    lease.tell("waking")
+    lease.awake(new.port)
+    eventually(lambda: house.client().recv(3) == b"new")
+
+
+def test_a_lease_socket_that_appears_late_is_found(house: House) -> None:
+    target = house.target()
+    house.lease.listener.close()
+    (house.folder / "web.lease").unlink()
+    house.proxy()
+    client = house.client(say=b"hello")
+    house.lease = LeaseSocket(str(house.folder / "web.lease"))
+    house.lease.accept().awake(target.port)
+    assert client.recv(5) == b"hello"
