@@ -11,7 +11,7 @@ from wakeport.errors import NoRights, NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.loop import Loop
 from wakeport.runtimes.docker.container import Container, unreachable_network
-from wakeport.runtimes.docker.engine import Engine, quoted
+from wakeport.runtimes.docker.engine import Engine
 from wakeport.runtimes.problems import Missing, RuntimeProblem, Unreachable
 from wakeport.units import DEFAULT_STOP_TIMEOUT, Facts
 
@@ -57,11 +57,7 @@ def why_unreachable(found: Container) -> str | None:
 def _drivers(found: Container) -> dict[str, str]:
     loop = Loop()
     try:
-        engine = Engine(loop)
-        return {
-            name: loop.run(engine.call("GET", f"/networks/{quoted(name)}"))["Driver"]
-            for name in found.networks
-        }
+        return loop.run(Engine(loop).drivers(found.networks))
     except RuntimeProblem:
         return {}
     finally:

@@ -64,7 +64,10 @@ def fresh_lab() -> Iterator[Lab]:
 
 @pytest.fixture
 def service(lab: Lab) -> AddService:
-    """Makes a container and `wakeport add`s it. Options are `wakeport add`'s; the port is open on return."""
+    """Makes a container and `wakeport add`s it. Options are `wakeport add`'s, `create` is docker's.
+
+    The port is open on return.
+    """
 
     def add(
         name: str = "web",
@@ -74,8 +77,9 @@ def service(lab: Lab) -> AddService:
         image: str = "nginx",
         command: Sequence[str] = (),
         to: int = 80,
+        create: Sequence[str] = (),
     ) -> Service:
-        lab.create(name, image=image, command=command)
+        lab.create(name, *create, image=image, command=command)
         lab.run(["wakeport", "add", name, f"--listen={listen}={to}", f"--idle={idle}", *options])
         return Service(lab, name, name, listen)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 Inspection = dict[str, "Any"]
 Target = tuple[str, int]  # the address and port on which a container answers
+
+KEPT_APART = ("macvlan", "ipvlan")  # drivers of networks that the kernel keeps apart from their own host
 
 
 class Container:
@@ -45,19 +48,25 @@ class Container:
         mode, _, other = self.network_mode.partition(":")
         return other if mode == "container" else None
 
-    def address(self) -> str | None:
-        """Where the container answers now; None while it has no address.
+    def address(self, drivers: Mapping[str, str]) -> str | None:
+        """Where the container answers its host now; None while it has no such address.
 
         Of several networks the one that it was created on counts, since its
         default route is there; else the first by name that has an address.
+        `drivers` gives the driver of each network, where that may matter.
         """
         if self.network_mode == "host":
             return "127.0.0.1"
+        leads_there = {
+            name: address
+            for name, address in self.networks.items()
+            if address and drivers.get(name) not in KEPT_APART
+        }
         own = "bridge" if self.network_mode in ("default", "") else self.network_mode
-        return self.networks.get(own) or next(filter(None, self.networks.values()), None)
+        return leads_there.get(own) or next(iter(leads_there.values()), None)
 
 
-def unreachable_network(mode: str, drivers: dict[str, str]) -> str | None:
+def unreachable_network(mode: str, drivers: Mapping[str, str]) -> str | None:
     """Why a container on network `mode` can never be reached from its host; None where it can.
 
     `drivers` gives the driver of each network that the container is on.
@@ -66,7 +75,7 @@ def unreachable_network(mode: str, drivers: dict[str, str]) -> str | None:
         return (
             'it has no network (--network none), so nothing can reach it; give it one, for example "bridge"'
         )
-    if drivers and all(driver in ("macvlan", "ipvlan") for driver in drivers.values()):
+    if drivers and all(driver in KEPT_APART for driver in drivers.values()):
         name, driver = next(iter(drivers.items()))
         return (
             f'its network "{name}" is of the {driver} kind, which the kernel keeps apart from its own host; '

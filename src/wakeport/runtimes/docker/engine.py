@@ -15,6 +15,7 @@ from wakeport.runtimes.problems import Missing, Refused, RuntimeProblem, Unreach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 ANSWER_WITHIN = 60.0  # seconds for calls that should answer at once; an Engine that starts takes some
@@ -148,6 +149,16 @@ class Engine:
         """GET /containers/NAME/json, as the Engine answers it."""
         facts: dict[str, Any] = await self.call("GET", f"/containers/{container}/json")
         return facts
+
+    async def drivers(self, networks: Iterable[str]) -> dict[str, str]:
+        """The driver of each of `networks`; a network that is not there has none."""
+        found = {}
+        for name in networks:
+            try:
+                found[name] = str((await self.call("GET", f"/networks/{quoted(name)}"))["Driver"])
+            except (Missing, Refused):
+                continue
+        return found
 
     async def send(self, method: str, path: str, body: object = None) -> Exchange:
         """Send a request; nothing of its answer is read yet."""

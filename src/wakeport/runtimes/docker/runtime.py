@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
 
+OF_DOCKER = {"bridge", "host", "none"}  # networks whose driver need not be asked for, at a call each
+
 
 class Docker:
     """One container, by its name. Every call raises Unreachable, Missing or Refused."""
@@ -72,9 +74,10 @@ class Docker:
         owner = container
         while owner.shares_network_of:
             owner = await self.look(owner.shares_network_of)
-        address = owner.address()
+        drivers = {} if set(owner.networks) <= OF_DOCKER else await self.engine.drivers(owner.networks)
+        address = owner.address(drivers)
         if address is None:
-            why = unreachable_network(owner.network_mode, {}) or "it has no address on any network"
+            why = unreachable_network(owner.network_mode, drivers) or "it has no address on any network"
             raise Refused(f'container "{owner.name}" cannot be reached: {why}')
         return {port: (address, int(port.partition("/")[0])) for port in ports}
 
