@@ -90,7 +90,19 @@ def test_a_holder_says_who_it_is_and_what_for(door: Door) -> None:
     client.send(b'{"who":"proxy","use":["10.0.0.7:51234"]}\n{"busy":false}\n{"busy":true}\n')
     door.turn()
     (holder,) = door.leases.holders.values()
-    assert (holder.who, holder.use, holder.busy) == ("proxy", ["10.0.0.7:51234"], True)
+    assert (holder.who, holder.busy) == ("proxy", True)
+    client.send(b'{"use":["10.0.0.8:1"]}\n')
+    door.turn()
+    assert holder.use == ["10.0.0.8:1"]
+
+
+def test_a_holder_that_is_not_busy_uses_nothing(door: Door) -> None:
+    """`status` showed the client that had just left, beside the time at which its service would sleep."""
+    client = door.connect()
+    client.send(b'{"who":"proxy","use":["10.0.0.7:51234"]}\n{"busy":false}\n')
+    door.turn()
+    (holder,) = door.leases.holders.values()
+    assert holder.use == []
 
 
 def test_a_holder_that_does_not_read_is_cut_and_nobody_waits_for_it(door: Door) -> None:

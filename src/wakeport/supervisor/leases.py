@@ -37,6 +37,8 @@ class Holder:
             self.use = [str(client)[:100] for client in use]
         if isinstance(busy, bool):
             self.busy = busy
+        if not self.busy:
+            self.use = []
 
 
 class Leases:
