@@ -7,6 +7,7 @@ module reads and writes such a text; it touches no file.
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any, Final
 
 import msgspec
@@ -204,15 +205,22 @@ def _proxy(written: str) -> Proxy:
 
 
 def _ready(written: str) -> Ready:
-    kind, colon, argument = written.partition(":")
+    kind, _, argument = written.partition(":")
     if not written.isprintable():
         raise ValueError(f"{written!r} contains what cannot be printed")
     plain = written in ("connect", "health")
     http = kind == "http" and argument.startswith("/") and " " not in argument
-    command = kind == "exec" and colon and argument.strip()
+    command = kind == "exec" and _is_command(argument)
     if not (plain or http or command):
         raise ValueError(f"{written!r} is none of connect, health, http:/path, exec:COMMAND")
     return Ready(written)
+
+
+def _is_command(text: str) -> bool:
+    try:
+        return bool(shlex.split(text))
+    except ValueError:  # a quote that is not closed
+        return False
 
 
 def _deadline(written: str) -> Deadline:

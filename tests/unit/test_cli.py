@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wakeport import facts
+from wakeport.cli.root import wakeport
+from wakeport.cli.telling import run
+from wakeport.layout import Layout
+from wakeport.runtimes.docker.container import Container
+
+INSPECTION: dict[str, Any] = {
+    "Id": "abc",
+    "Name": "/web",
+    "State": {
+        "Running": False,
+        "Paused": False,
+        "Pid": 0,
+        "ExitCode": 0,
+        "StartedAt": "0001-01-01T00:00:00Z",
+    },
+    "Config": {"ExposedPorts": {"80/tcp": {}}},
+    "HostConfig": {"NetworkMode": "default"},
+    "NetworkSettings": {"Networks": {}},
+}
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """Every verb finds its files below a directory of the test, and a container of every name."""
+    found = Layout(tmp_path)
+    for verb in ("add", "apply", "diff", "remove", "status", "sleep", "logs", "units", "wake", "doctor"):
+        monkeypatch.setattr(f"wakeport.cli.{verb}.Layout", lambda: found)
+    monkeypatch.setattr(facts, "container", lambda _name: Container(INSPECTION))
+    found.units.mkdir(parents=True)
+    found.configuration.mkdir(parents=True)
+    return found
+
+
+def write(layout: Layout, name: str, text: str) -> None:
+    layout.settings(name).write_text(text)
+
+
+ADD = ["add", "web", "--listen", "1.2.3.4:80", "--dry-run"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "fact"),
+    [
+        (["nope"], 2, "No such command 'nope'"),
+        (["add", "web"], 2, "Missing option '--listen'"),
+        (["add", "a b", "--listen", "80"], 2, "'a b' cannot be the name"),
+        (["add", "a\n[Service]", "--listen", "80"], 2, r"'a\n[Service]' cannot be the name"),
+        (["add", "web-container", "--listen", "80"], 2, "'web-container' cannot be the name"),
+        ([*ADD, "--idle", "ten"], 2, "idle: 'ten' is not a time span"),
+        ([*ADD, "--ready", "exec:a\nb"], 2, "ready: "),
+        ([*ADD, "--container", "a;b"], 2, "container: 'a;b'"),
+        ([*ADD, "--proxy", "x"], 2, "proxy: 'x' is no proxy"),
+        ([*ADD, "--listen", "/x%\n"], 2, "--listen: "),
+        (["status", "web"], 3, "there is no service web"),
+        (["remove", "web"], 3, "there is no service web"),
+        (["remove", "../x"], 2, "'../x' cannot be the name"),
+        (["check", "/nowhere/x.toml"], 3, "there is no file"),
+    ],
+)
+def test_an_error_is_two_lines_and_a_code(
+    layout: Layout, capfd: pytest.CaptureFixture[str], arguments: list[str], code: int, fact: str
+) -> None:
+    before = sorted(layout.root.rglob("*"))
+    assert run(wakeport, arguments) == code
+    out, err = capfd.readouterr()
+    what_is, what_to_do = err.splitlines()
+    assert what_is.startswith(f"wakeport: {fact}")
+    assert what_to_do.startswith("  ")
+    assert out == ""
+    assert sorted(layout.root.rglob("*")) == before
+
+
+def test_add_prints_what_it_would_write(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    before = sorted(layout.root.rglob("*"))
+    assert run(wakeport, [*ADD, "--idle", "90"]) == 0
+    out = capfd.readouterr().out
+    assert "+++ /etc/wakeport/web.toml\n" in out
+    assert '+idle = "1min 30s"\n' in out
+    assert "+to = 80\n" in out, "what was found out is written down"
+    assert "+++ /etc/systemd/system/wakeport-web.socket\n" in out
+    assert sorted(layout.root.rglob("*")) == before
+
+
+def test_add_refuses_what_another_service_holds(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    write(layout, "api", '[[listener]]\non = "80"\nto = 80\n')
+    assert run(wakeport, ADD) == 5
+    assert "port 1.2.3.4:80 belongs to the service api" in capfd.readouterr().err
+    write(layout, "web", "")
+    assert run(wakeport, ADD) == 5
+    assert "there is a service web already" in capfd.readouterr().err
+
+
+def test_add_refuses_an_ambiguous_target(
+    layout: Layout, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = {**INSPECTION, "Config": {"ExposedPorts": {"80/tcp": {}, "443/tcp": {}}}}
+    monkeypatch.setattr(facts, "container", lambda _name: Container(two))
+    assert run(wakeport, ADD) == 2
+    assert capfd.readouterr().err.endswith("  say it: --listen 1.2.3.4:80=80\n")
+    assert not layout.settings("web").exists()
+
+
+def test_diff_exits_1_where_units_differ(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(wakeport, ["diff"]) == 0
+    write(layout, "web", '[[listener]]\non = "80"\nto = 80\n')
+    assert run(wakeport, ["diff"]) == 1
+    assert "+ListenStream=80\n" in capfd.readouterr().out
+
+
+def test_units_prints_and_writes_nothing(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    write(layout, "web", '[[listener]]\non = "80"\nto = 80\n')
+    assert run(wakeport, ["units", "web"]) == 0
+    assert capfd.readouterr().out.count("\n# /etc/systemd/system/") == 3
+    assert list(layout.units.iterdir()) == []
+
+
+def test_check(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "web.toml").write_text('[[listener]]\non = "80"\n')
+    assert run(wakeport, ["check", str(tmp_path / "web.toml")]) == 0
+    (tmp_path / "web.toml").write_text('[[listener]]\non = "80"\nfoo = 1\n')
+    assert run(wakeport, ["check", str(tmp_path / "web.toml")]) == 2
+    assert "web.toml: listener[0].foo: there is no such key" in capfd.readouterr().err
+
+
+def test_a_traceback_only_with_debug(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    assert layout
+    run(wakeport, ["status", "web"])
+    assert "Traceback" not in capfd.readouterr().err
+    run(wakeport, ["--debug", "status", "web"])
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_help_needs_no_system() -> None:
+    assert run(wakeport, ["--help"]) == 0
+    assert run(wakeport, ["add", "--help"]) == 0
+    assert run(wakeport, ["--version"]) == 0
+
+
+@pytest.mark.parametrize("needless", ["rich", "wakeport.install", "asyncio"])
+def test_a_verb_imports_only_what_it_needs(needless: str) -> None:
+    program = (
+        "import sys; from wakeport.cli.root import wakeport; wakeport.get_command(None, 'status');"
+        f"sys.exit({needless!r} in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

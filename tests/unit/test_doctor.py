@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wakeport import doctor, programs, units
+from wakeport.install import files
+from wakeport.layout import Layout
+from wakeport.runtimes.docker.container import Container
+from wakeport.service import Service, build
+from wakeport.units import Facts
+
+FACTS = Facts(
+    "/usr/local/lib/wakeport/0.1.0-1", "0.1.0", ("80/tcp",), 10, "/lib/systemd/systemd-socket-proxyd"
+)
+WEB = build("web", {"listener": [{"on": "80", "to": 80}]})
+
+FINE: dict[str, Any] = {
+    "Id": "abc",
+    "Name": "/web",
+    "State": {
+        "Running": False,
+        "Paused": False,
+        "Pid": 0,
+        "ExitCode": 0,
+        "StartedAt": "0001-01-01T00:00:00Z",
+    },
+    "Config": {"ExposedPorts": {"80/tcp": {}}},
+    "HostConfig": {"NetworkMode": "default", "RestartPolicy": {"Name": "no"}},
+    "NetworkSettings": {"Networks": {}},
+}
+
+
+def container(config: dict[str, Any] | None = None, host: dict[str, Any] | None = None) -> Container:
+    changed = {
+        "Config": {**FINE["Config"], **(config or {})},
+        "HostConfig": {**FINE["HostConfig"], **(host or {})},
+    }
+    return Container({**FINE, **changed})
+
+
+def web(**settings: Any) -> Service:
+    return build("web", {"listener": [{"on": "80", "to": 80}], **settings})
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    found = Layout(tmp_path)
+    for name, text in units.units(WEB, FACTS).items():
+        files.write(found.unit(name), text.encode())
+    return found
+
+
+@pytest.mark.parametrize("policy", ["always", "unless-stopped"])
+def test_a_restart_policy_that_fights(policy: str) -> None:
+    [found] = doctor.restart_policy(WEB, container(host={"RestartPolicy": {"Name": policy}}))
+    assert found.hint == "docker update --restart=no web"
+    assert doctor.restart_policy(WEB, container(host={"RestartPolicy": {"Name": "on-failure"}})) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "clashes"),
+    [
+        ({"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "80"}]}}, True),
+        ({"PortBindings": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}]}}, True),
+        ({"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "80"}]}}, True),
+        ({"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}}, False),
+        ({"PortBindings": {"80/udp": [{"HostIp": "", "HostPort": "80"}]}}, False),
+        ({"NetworkMode": "host"}, True),
+        ({}, False),
+    ],
+)
+def test_a_published_port_that_clashes(host: dict[str, Any], clashes: bool) -> None:
+    found = doctor.published_ports(WEB, container(host=host))
+    assert bool(found) is clashes
+    assert all("80" in one.fact and "web" in one.fact for one in found)
+
+
+def test_no_readiness_to_be_had() -> None:
+    healthy = container({"Healthcheck": {"Test": ["CMD", "true"]}})
+    assert len(doctor.readiness(web(ready="health"), container())) == 1
+    assert doctor.readiness(web(ready="health"), healthy) == []
+    assert doctor.readiness(WEB, container()) == []
+
+
+def test_a_target_that_the_image_does_not_expose() -> None:
+    [found] = doctor.exposed(web(listener=[{"on": "80", "to": 81}]), container())
+    assert not found.wrong
+    assert doctor.exposed(WEB, container()) == []
+    assert doctor.exposed(WEB, container({"ExposedPorts": None})) == []
+
+
+def test_units_as_they_should_be(layout: Layout) -> None:
+    assert doctor.unit_files(layout, WEB, FACTS) == []
+
+
+def test_units_missing_edited_foreign_and_out_of_date(layout: Layout) -> None:
+    missing, edited, foreign, stale = units.names("web")[:4]
+    layout.unit(missing).unlink()
+    text = layout.unit(edited).read_text()
+    layout.unit(edited).write_text(text.replace("[Service]", "[Service]\nNice=5"))
+    layout.unit(foreign).write_text("[Unit]\n")
+    old = units.units(WEB, FACTS._replace(programs="/usr/local/lib/wakeport/0.0.9-1"))
+    layout.unit(stale).write_text(old[stale])
+    facts = {one.fact.rpartition("/")[2] for one in doctor.unit_files(layout, WEB, FACTS)}
+    assert facts == {
+        "wakeport-web.socket is missing",
+        "wakeport-web.service was edited by hand",
+        "wakeport-web-container.socket is not wakeport's",
+        "wakeport-web-container.service is out of date",
+    }
+
+
+def test_units_without_settings(layout: Layout) -> None:
+    [found] = doctor.orphans(layout)
+    assert found.hint == "sudo wakeport remove web"
+    files.write(layout.settings("web"), b"")
+    assert doctor.orphans(layout) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "fact"),
+    [
+        (
+            {"LoadState": "loaded", "ActiveState": "failed", "Result": "trigger-limit-hit"},
+            "has failed (trigger-limit-hit)",
+        ),
+        ({"LoadState": "loaded", "ActiveState": "inactive"}, "does not listen"),
+        ({"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "disabled"}, "after a reboot"),
+    ],
+)
+def test_a_socket_that_does_not_do_its_work(state: dict[str, str], fact: str) -> None:
+    [found] = doctor.sockets(WEB, {"wakeport-web.socket": state})
+    assert fact in found.fact
+
+
+def test_a_proxy_that_cannot_start() -> None:
+    assert len(doctor.proxy_runs(WEB, {"wakeport-web.service": {"SubState": "auto-restart"}})) == 1
+    assert doctor.proxy_runs(WEB, {"wakeport-web.service": {"SubState": "running"}}) == []
+
+
+def test_drop_ins_are_a_remark() -> None:
+    [found] = doctor.drop_ins(
+        WEB, {"wakeport-web.service": {"DropInPaths": "/etc/x.conf"}, "wakeport-web.socket": {}}
+    )
+    assert not found.wrong
+
+
+def test_the_last_wake_failed() -> None:
+    [found] = doctor.last_failure(WEB, {"state": "failed", "failure": {"reason": "it exited with 1"}})
+    assert "it exited with 1" in found.fact
+    assert doctor.last_failure(WEB, {}) == []
+
+
+def test_limits(tmp_path: Path) -> None:
+    limits, somaxconn = tmp_path / "limits", tmp_path / "somaxconn"
+    limits.write_text(
+        "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 20000  files\n"
+    )
+    somaxconn.write_text("128\n")
+    assert "20000" in doctor.descriptors(limits)[0].fact
+    assert "128" in doctor.backlog(somaxconn)[0].fact
+    limits.write_text("Max open files            1024                 524288               files\n")
+    somaxconn.write_text("4096\n")
+    assert doctor.descriptors(limits) == doctor.backlog(somaxconn) == doctor.backlog(tmp_path / "none") == []
+
+
+def test_programs_that_somebody_edited(layout: Layout) -> None:
+    copy = layout.programs / programs.directory_name({"a.py": b"1"})
+    files.write(copy / "a.py", b"1")
+    assert doctor.copies(layout) == []
+    files.write(copy / "a.py", b"2")
+    assert "edited" in doctor.copies(layout)[0].fact
+
+
+def test_an_old_systemd() -> None:
+    assert doctor.systemd_version(252) == []
+    assert "245" in doctor.systemd_version(245)[0].fact

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wakeport.cli.status import cells
+from wakeport.service import build
+from wakeport.status import clients, report
+
+WEB = build("web", {"listener": [{"on": "80", "to": 8080}, {"on": "/run/web.sock", "to": 8080}]})
+NOW = 1_000_000.0
+
+AWAKE = {
+    "state": "awake",
+    "since": NOW - 1.2,
+    "container": "web",
+    "container_id": "abc",
+    "owned": True,
+    "waits_for": None,
+    "targets": {"8080/tcp": ["172.17.0.2", 8080]},
+    "last_wake": {
+        "at": NOW - 1.4,
+        "seconds": 0.231,
+        "stages": {"called": 0.01, "running": 0.2, "ready": 0.231},
+    },
+    "leases": [],
+    "sleeps_at": NOW + 598,
+    "failure": None,
+}
+BROKEN = {
+    **AWAKE,
+    "state": "failed",
+    "failure": {"reason": "it exited with 1", "attempts": 3, "retry_at": NOW + 4},
+}
+
+
+def states(supervisor: str = "active", socket: str = "active") -> dict[str, dict[str, str]]:
+    return {
+        "wakeport-web.socket": {"ActiveState": socket},
+        "wakeport-web-container.socket": {"ActiveState": "active"},
+        "wakeport-web-container.service": {"ActiveState": supervisor},
+    }
+
+
+def row(known: dict[str, Any], supervisor: str = "active", socket: str = "active") -> str:
+    found = report(WEB, states(supervisor, socket), known, NOW)
+    name, listeners, *rest = cells(found, NOW)
+    return "  ".join(text for text in (name, listeners, found["state"], *rest) if text)
+
+
+def test_a_report_has_what_scripts_rely_on() -> None:
+    assert report(WEB, states(), AWAKE, NOW) == {
+        "name": "web",
+        "state": "awake",
+        "since": NOW - 1.2,
+        "listeners": [{"on": "80", "to": 8080}, {"on": "/run/web.sock", "to": 8080}],
+        "container": "web",
+        "container_id": "abc",
+        "owned": True,
+        "waits_for": None,
+        "last_wake": AWAKE["last_wake"],
+        "leases": [],
+        "sleeps_in": 598,
+        "failure": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (AWAKE, "awake  1.2 s ago  woke in 231 ms  sleeps in 9 min 58 s"),
+        ({**AWAKE, "owned": False}, "awake  1.2 s ago  woke in 231 ms  started by hand, stays up"),
+        ({**AWAKE, "sleeps_at": None}, "awake  1.2 s ago  woke in 231 ms  never sleeps"),
+        (
+            {**AWAKE, "sleeps_at": None, "leases": [{"who": "proxy", "busy": True, "use": ["a", "b"]}]},
+            "awake  1.2 s ago  woke in 231 ms  2 clients",
+        ),
+        ({**AWAKE, "state": "waking", "waits_for": "health"}, "waking  1.2 s ago  waits for health"),
+        (BROKEN, "failed  1.2 s ago  it exited with 1; next attempt in 4.0 s"),
+    ],
+)
+def test_a_row_of_the_table(known: dict[str, Any], said: str) -> None:
+    assert row(known) == f"web  :80 /run/web.sock  {said}"
+
+
+@pytest.mark.parametrize(
+    ("supervisor", "known", "state"),
+    [
+        ("inactive", {}, "asleep"),
+        ("inactive", {**AWAKE, "state": "asleep"}, "asleep"),
+        ("inactive", AWAKE, "asleep"),
+        ("failed", AWAKE, "asleep"),
+        ("inactive", BROKEN, "failed"),
+        ("activating", {}, "waking"),
+        ("activating", AWAKE, "waking"),
+        ("activating", {**AWAKE, "state": "asleep"}, "waking"),
+        ("activating", BROKEN, "failed"),
+        ("deactivating", AWAKE, "stopping"),
+        ("active", AWAKE, "awake"),
+    ],
+)
+def test_a_stale_word_is_not_believed(supervisor: str, known: dict[str, Any], state: str) -> None:
+    found = report(WEB, states(supervisor), known, NOW)
+    assert found["state"] == state
+    if state != known.get("state"):
+        assert (found["since"], found["sleeps_in"], found["leases"], found["owned"]) == (
+            None,
+            None,
+            [],
+            False,
+        )
+
+
+def test_a_port_that_nobody_holds_is_a_failure() -> None:
+    assert (
+        row({}, "inactive", "failed") == "web  :80 /run/web.sock  failed  wakeport-web.socket does not listen"
+    )
+
+
+def test_who_keeps_it_awake() -> None:
+    leases: list[dict[str, Any]] = [
+        {"who": "proxy", "busy": True, "use": ["10.0.0.7:51234", "10.0.0.8:1"]},
+        {"who": "api", "busy": False, "use": []},
+        {"who": "wakeport keep", "busy": True},
+        {"who": None, "busy": True, "use": []},
+    ]
+    assert clients(leases) == ["10.0.0.7:51234", "10.0.0.8:1", "wakeport keep", "somebody"]
