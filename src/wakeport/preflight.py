@@ -58,6 +58,11 @@ def container_fits(service: Service, container: Container) -> None:
     reason = facts.why_unreachable(container)
     if reason is not None:
         raise BadInput(f"container {container.name} cannot be reached", reason)
+    if service.ready == "health" and not container.has_healthcheck:
+        raise BadInput(
+            f'container {container.name} has no HEALTHCHECK, so ready = "health" never comes',
+            'use ready = "connect", or give its image a HEALTHCHECK',
+        )
 
 
 def published_clashes(service: Service, container: Container) -> list[tuple[str, str]]:

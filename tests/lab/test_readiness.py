@@ -1,0 +1,85 @@
+"""No client meets a container before it is ready, by the sign that its service chose."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab import Lab
+from tests.lab.programs import DIES_AT_ONCE, READY_LATER, python
+from tests.lab.services import AddService, Service
+
+HEALTHCHECK = ["--health-cmd=test -e /tmp/ready", "--health-interval=200ms"]
+
+
+def ready_later(service: AddService, ready: str, *create: str, within: str = "60s") -> Service:
+    """A service whose container answers at once, and is ready a second later."""
+    return service(
+        "web",
+        f"--ready={ready}",
+        f"--ready-within={within}",
+        image="python",
+        command=python(READY_LATER),
+        create=[DIES_AT_ONCE, *create],
+    )
+
+
+def test_connect_asks_for_no_more_than_an_answer(service: AddService) -> None:
+    """The counterpart of the tests below: without a sign of readiness the client comes too early."""
+    assert ready_later(service, "connect").get().body == "too early"
+
+
+@pytest.mark.parametrize("ready", ["health", "http:/ready", "exec:test -e /tmp/ready"])
+def test_first_client_comes_when_it_is_ready(service: AddService, ready: str) -> None:
+    web = ready_later(service, ready, *(HEALTHCHECK if ready == "health" else []))
+    assert web.get().body == "ready"
+
+
+def test_exec_needs_no_shell_and_keeps_quoted_words_together(service: AddService) -> None:
+    web = ready_later(service, """exec:python3 -c 'import os; open("/tmp/ready"); os.mkdir("/tmp/$HOME")'""")
+    assert web.get().body == "ready"
+    made = web.lab.docker("exec", "web", "ls", "/tmp")
+    assert "$HOME" in made.split()
+
+
+@pytest.mark.parametrize(
+    ("ready", "missing"),
+    [
+        ("health", b"HEALTHCHECK to say healthy"),
+        ("http:/nowhere/ready", b"/nowhere/ready to answer below 400"),
+        ("exec:false", b'"false" to succeed'),
+    ],
+)
+def test_deadline_says_what_was_still_missing(service: AddService, ready: str, missing: bytes) -> None:
+    unhealthy = ["--health-cmd=false", "--health-interval=200ms"]
+    program = READY_LATER.replace('"/ready"', '"/nowhere/ready"').replace("Timer(1,", "Timer(3600,")
+    web = service(
+        "web",
+        f"--ready={ready}",
+        "--ready-within=2s",
+        image="python",
+        command=python(program),
+        create=[DIES_AT_ONCE, *unhealthy],
+    )
+    answer = web.get()
+    assert answer.told_no
+    assert b"not ready within 2 s" in answer.data
+    assert missing in answer.data
+    assert 2 <= answer.seconds < 10
+    web.falls_asleep()
+
+
+def test_health_without_a_healthcheck_is_refused(lab: Lab) -> None:
+    lab.create("web")
+    refused = lab.run(["wakeport", "add", "web", "--listen=80", "--ready=health"], check=False)
+    assert refused.returncode == 2
+    assert "HEALTHCHECK" in refused.stderr
+    assert not (lab.root / "etc/wakeport").exists()
+
+
+def test_container_recreated_without_its_healthcheck(lab: Lab, service: AddService) -> None:
+    web = ready_later(service, "health", *HEALTHCHECK)
+    lab.docker("rm", "web")
+    lab.create("web")
+    answer = web.get()
+    assert answer.told_no
+    assert b"has no HEALTHCHECK" in answer.data
