@@ -21,7 +21,7 @@ from wakeport.service import Service
 from wakeport.systemd import Properties, Systemd
 from wakeport.units import GROUP, PYTHON, Facts, names
 
-OLDEST_SYSTEMD: Final = 249  # the oldest that the units were run on
+OLDEST_SYSTEMD: Final = 249  # the oldest that knows every setting in the units
 ENOUGH_DESCRIPTORS: Final = 65536  # about 16,000 connections at four each
 PROPERTIES: Final = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "DropInPaths")
 

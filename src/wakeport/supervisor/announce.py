@@ -6,6 +6,7 @@ import time
 
 from wakeport.activation import notify
 from wakeport.lease import ASLEEP, AWAKE, FAILED, STOPPING, WAKING, Message
+from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.record import Record
 from wakeport.supervisor.status import Status
@@ -13,8 +14,6 @@ from wakeport.supervisor.status import Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from wakeport.supervisor.wake import Awake, Stamps
 
 
 class Announcer:

@@ -16,13 +16,14 @@ from wakeport.runtimes.docker.begin import Begun
 from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
+from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import follow_changes
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.record import ENDED, FORGIVEN_AFTER, STOPPING, Record
 from wakeport.supervisor.status import Status
 from wakeport.supervisor.upgrade import Handover, exec_successor, take_over
-from wakeport.supervisor.wake import Awake, Failed, Stamps, ToldToStop, Wake
+from wakeport.supervisor.wake import Failed, ToldToStop, Wake
 
 EXIT_ASLEEP, EXIT_FAILED = 0, 1
 

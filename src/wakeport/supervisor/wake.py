@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
-from wakeport.loop import Future, Loop, Task, any_of, now
-from wakeport.runtimes.docker.container import Container, Target
+from wakeport.loop import Future, Loop, any_of, now
+from wakeport.runtimes.docker.container import Container
 from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.supervisor.announce import Announcer
+from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import follow_output
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.readiness import Readiness
@@ -30,27 +31,6 @@ class Failed(Exception):
 
 class ToldToStop(Exception):
     """SIGTERM: systemd, or a person through it, wants the container stopped."""
-
-
-class Stamps:
-    """When each stage of a wake was reached, on the monotonic clock; 0 where it was not."""
-
-    def __init__(self, began: float, called: float) -> None:
-        self.began = began
-        self.called = called
-        self.running = 0.0
-        self.ready = 0.0
-
-
-class Awake:
-    """A container that runs: whether it is ours, where it answers, and what ends with it."""
-
-    def __init__(self, container: Container, owned: bool, ended: Task[None], output: Task[None]) -> None:
-        self.container = container
-        self.owned = owned
-        self.ended = ended
-        self.output = output
-        self.targets: dict[str, Target] = {}
 
 
 class Wake:
