@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 import pytest
 
 from lab import Lab
-from tests.lab.services import AddService, Service
+from tests.lab.services import SHAPES, AddService, Service
 
 # What a test may have left in the shared lab. Killed first, since a test may have taught them not to stop.
 CLEAN_UP = """
@@ -74,16 +74,24 @@ def service(lab: Lab) -> AddService:
         *options: str,
         listen: int = 80,
         idle: str = "2s",
-        image: str = "nginx",
+        shape: str = "wakeport",
+        image: str = "",
         command: Sequence[str] = (),
         to: int = 80,
         create: Sequence[str] = (),
     ) -> Service:
-        lab.create(name, *create, image=image, command=command)
-        lab.run(["wakeport", "add", name, f"--listen={listen}={to}", f"--idle={idle}", *options])
+        lab.create(name, *create, image=image or ("python" if command else "nginx"), command=command)
+        settings = [f"--listen={listen}={to}", f"--idle={idle}", f"--proxy={shape}"]
+        lab.run(["wakeport", "add", name, *settings, *options])
         return Service(lab, name, name, listen)
 
     return add
+
+
+@pytest.fixture(params=SHAPES)
+def shape(request: pytest.FixtureRequest) -> str:
+    """For rows that hold with either proxy."""
+    return str(request.param)
 
 
 @pytest.hookimpl(wrapper=True)

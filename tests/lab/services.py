@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,6 +13,8 @@ from typing import Any, Final
 from lab import Lab
 from tests.lab import clients
 from wakeport.units import names
+
+SHAPES: Final = ("wakeport",)
 
 PATIENCE: Final = 60.0  # seconds; how long a state may take to come that has no time of its own
 
@@ -31,6 +36,7 @@ class Service:
         self.container = container
         self.port = port
         self.units = names(name)
+        self.added_at = time.time()
 
     # Its clients.
 
@@ -51,27 +57,40 @@ class Service:
             return {}
         return dict(facts)
 
+    def moments(self, unit: str, text: str) -> list[float]:
+        """When a unit wrote a line with `text` to the journal, on the clock that answers are timed by."""
+        journal = self.lab.run(
+            ["journalctl", "--output=json", f"--since=@{self.added_at:.6f}", f"--unit={unit}"]
+        )
+        entries = map(json.loads, journal.stdout.splitlines())
+        return [int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6 for entry in entries if text in entry["MESSAGE"]]
+
     @property
     def container_runs(self) -> bool:
         return self.container in self.lab.docker("ps", "--format={{.Names}}").split()
 
-    def pid(self, unit: str) -> int:
-        """The main process of one of its units, as the lab numbers it; 0 where there is none."""
-        return int(self._show(unit, "MainPID"))
+    def pids(self, unit: str) -> list[int]:
+        """The processes of one of its units, as the host numbers them: no program has to be started."""
+        group = self.lab.root / "sys/fs/cgroup/system.slice" / unit / "cgroup.procs"
+        try:
+            return [int(pid) for pid in group.read_text().split()]
+        except OSError:
+            return []
 
     def active(self, unit: str) -> str:
         return self._show(unit, "ActiveState")
+
+    def restarts(self, unit: str) -> int:
+        """How often Restart= has brought it back."""
+        return int(self._show(unit, "NRestarts"))
 
     def _show(self, unit: str, key: str) -> str:
         return self.lab.run(["systemctl", "show", "--value", f"--property={key}", unit]).stdout.strip()
 
     @property
-    def processes(self) -> list[str]:
-        """The command line of every process of wakeport's for this service."""
-        found = self.lab.run(
-            ["pgrep", "--full", "--list-full", f"wakeport/.* name={self.name}( |$)"], check=False
-        )
-        return found.stdout.splitlines()
+    def processes(self) -> list[int]:
+        """Every process of its units, as the host numbers them."""
+        return self.pids(self.units.proxy) + self.pids(self.units.supervisor)
 
     @property
     def is_asleep(self) -> bool:
@@ -93,9 +112,13 @@ class Service:
     # What is done to it.
 
     def kill(self, unit: str) -> bool:
-        """Kill a unit's main process with -9; False where there was none to kill."""
-        pid = self.pid(unit)
-        return pid != 0 and self.lab.run(["kill", "-KILL", str(pid)], check=False).returncode == 0
+        """Kill a unit's processes with -9; False where there was none to kill."""
+        killed = 0
+        for pid in self.pids(unit):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+        return killed > 0
 
     def systemctl(self, verb: str, *units: str, within: float = 60.0) -> None:
         self.lab.run(["systemctl", verb, *units], timeout=within)

@@ -60,7 +60,7 @@ def test_everything_but_the_listener_has_a_default() -> None:
         ('ready = "http:index"\n' + LISTENER, "ready: 'http:index' is none of"),
         ('ready = "exec: "\n' + LISTENER, "ready: 'exec: ' is none of"),
         ('ready = "exec:a\\nb"\n' + LISTENER, "ready: .* cannot be printed"),
-        ("ready = \"exec:echo 'x\"\n" + LISTENER, "ready: .* is none of"),
+        ('ready = "exec:echo \'x"\n' + LISTENER, "ready: .* is none of"),
         ('adopt = "yes"\n' + LISTENER, "adopt: Expected `bool`"),
         ("container = 5\n" + LISTENER, "container: expected a string"),
         ('runtime = "podman"\n' + LISTENER, "runtime: podman is not there yet"),

@@ -1,0 +1,109 @@
+"""Processes that die: the container, the supervisor, the proxy, each at every stage of a wake."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+
+from tests.lab import clients
+from tests.lab.rounds import rounds
+from tests.lab.services import AddService, Service, eventually
+
+A_WAKE = 0.5  # seconds, with some to spare: within it every stage of a wake is met
+A_STOP = 0.3  # seconds
+
+STAGES = ("waking", "awake", "stopping")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("half", ["proxy", "supervisor"])
+def test_killed_at_a_random_moment(service: AddService, shape: str, half: str, stage: str) -> None:
+    web = service(shape=shape, idle="500ms")
+    unit = web.units.proxy if half == "proxy" else web.units.supervisor
+    chance = random.Random(f"{half} {stage}")
+    killed = 0
+    for _ in range(rounds(4, full=20)):
+        killed += _kill_at(web, unit, stage, chance)
+        following = web.get()
+        assert following.served, following
+        web.falls_asleep()
+    assert killed > 0, "no kill met a living process: the moments are chosen badly"
+
+
+def _kill_at(web: Service, unit: str, stage: str, chance: random.Random) -> bool:
+    """Kill a unit's process somewhere in that stage; True where there was one."""
+    if stage == "waking":
+        first = threading.Thread(target=web.get)
+        first.start()
+        _pass(chance.uniform(0, A_WAKE))
+        killed = web.kill(unit)
+        first.join()
+        return killed
+    assert web.get().served
+    if stage == "stopping":
+        eventually("the stop begins", lambda: web.status["state"] in ("stopping", "asleep"))
+    _pass(chance.uniform(0, A_STOP))
+    return web.kill(unit)
+
+
+def _pass(seconds: float) -> None:
+    """Let a random time pass: the moment is what is tested."""
+    threading.Event().wait(seconds)
+
+
+def test_held_clients_are_served_though_their_supervisor_is_killed(service: AddService) -> None:
+    web = service()
+    chance = random.Random("held")
+    for _ in range(rounds(3, full=20)):
+        held: list[clients.Answer] = []
+        crowd = threading.Thread(target=lambda held=held: held.extend(web.crowd(20)))
+        crowd.start()
+        _pass(chance.uniform(0, A_WAKE))
+        web.kill(web.units.supervisor)
+        crowd.join()
+        assert [str(answer) for answer in held if not answer.served] == []
+        web.falls_asleep()
+
+
+def test_live_connection_survives_its_supervisors(service: AddService, shape: str) -> None:
+    web = service(shape=shape)
+    with clients.connect(web.lab) as live:
+        for _ in range(rounds(3, full=20)):
+            clients.ask(live)
+            before = web.pids(web.units.supervisor)
+            web.kill(web.units.supervisor)
+            clients.ask(live)
+            eventually(
+                "its successor runs",
+                lambda before=before: web.pids(web.units.supervisor) not in ([], before),
+            )
+            web.reaches("awake")
+            clients.ask(live)
+            assert web.get().served
+        assert web.status["owned"], "the successor does not know that the container is wakeport's"
+    web.falls_asleep()
+
+
+def test_container_killed_while_awake(service: AddService, shape: str) -> None:
+    web = service(shape=shape)
+    for _ in range(rounds(4, full=20)):
+        assert web.get().served
+        web.lab.docker("kill", "web")
+        following = web.get()
+        assert following.served, following
+    web.falls_asleep()
+
+
+def test_container_that_is_killed_under_a_trickle_of_clients(service: AddService) -> None:
+    web = service()
+    assert web.get().served
+    with clients.trickle(web.lab, every=0.02) as answers:
+        for _ in range(rounds(2, full=20)):
+            web.lab.docker("kill", "web")
+            assert web.get().served
+    lost = [answer for answer in answers if not answer.served]
+    # Who was being served when it died shared its fate; nobody was refused, and nobody hung.
+    assert [str(answer) for answer in lost if answer.error != "ECONNRESET" and not answer.told_no] == []
+    web.falls_asleep()

@@ -1,0 +1,30 @@
+"""An application that takes its time to listen, and one that never does."""
+
+from __future__ import annotations
+
+from tests.lab.applications import deaf, web_server
+from tests.lab.services import AddService, eventually
+
+
+def test_first_client_is_served_once_a_slow_application_listens(service: AddService, shape: str) -> None:
+    web = service(shape=shape, command=web_server(listens_after=3))
+    first = web.get()
+    assert first.served, first
+    assert first.seconds >= 3
+    web.falls_asleep()
+
+
+def test_clients_of_an_application_that_never_listens_hear_so_at_the_deadline(
+    service: AddService, shape: str
+) -> None:
+    web = service("web", "--ready-within=3s", shape=shape, command=deaf())
+    answers = web.crowd(20)
+    assert [str(answer) for answer in answers if not answer.told_no] == []
+    assert all(3 - 0.5 < answer.seconds < 3 + 5 for answer in answers), [str(answer) for answer in answers]
+    assert "not ready within 3 s: still waiting for the container to answer on " in answers[0].body
+    eventually("the container stopped", lambda: not web.container_runs)
+    # Within the back-off: answered at once, thus without another attempt.
+    again = web.get()
+    assert again.told_no, again
+    web.falls_asleep()
+    assert not web.container_runs

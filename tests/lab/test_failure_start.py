@@ -1,0 +1,94 @@
+"""Containers that cannot be started, or not for long, with a crowd at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lab import Lab
+from tests.lab.applications import ends_at_once, web_server
+from tests.lab.clients import Answer
+from tests.lab.rounds import rounds
+from tests.lab.services import AddService, Service, eventually
+
+ATTEMPTS_AT_MOST = 5  # in ten seconds: at 0, 1, 3 and 7 s, and one for luck
+A_MOMENT = 1.0  # seconds within which a client hears what is known
+
+
+def _remove(lab: Lab) -> None:
+    lab.docker("rm", "web")
+
+
+def _exits_at_once(lab: Lab) -> None:
+    _remove(lab)
+    lab.create("web", image="python", command=ends_at_once())
+
+
+def _bad_command(lab: Lab) -> None:
+    _remove(lab)
+    lab.create("web", image="python", command=["/there/is/none"])
+
+
+def _ends_when_ready(lab: Lab) -> None:
+    _remove(lab)
+    lab.create("web", image="python", command=web_server(ends_after=0.1))
+
+
+@pytest.mark.parametrize("spoil", [_remove, _exits_at_once, _bad_command])
+def test_crowd_at_a_container_that_cannot_start(
+    service: AddService, shape: str, spoil: Callable[[Lab], None]
+) -> None:
+    web = service(shape=shape)
+    spoil(web.lab)
+    seconds = rounds(4, full=10)
+    answers = web.crowd(100 * seconds, over=seconds)
+    _all_heard_in_time(web, answers)
+    assert all(answer.told_no for answer in answers), _unlike(answers)
+    _few_attempts(web)
+    _mended(web)
+
+
+def test_crowd_at_a_container_that_ends_when_it_is_ready(service: AddService, shape: str) -> None:
+    web = service(shape=shape)
+    _ends_when_ready(web.lab)
+    seconds = rounds(4, full=10)
+    answers = web.crowd(100 * seconds, over=seconds)
+    _all_heard_in_time(web, answers)
+    # Who had reached the application in its tenth of a second shared its fate.
+    assert all(answer.told_no or answer.served or answer.error == "ECONNRESET" for answer in answers), (
+        _unlike(answers)
+    )
+    assert sum(answer.told_no for answer in answers) > len(answers) / 2
+    _few_attempts(web)
+    _mended(web)
+
+
+def _all_heard_in_time(web: Service, answers: list[Answer]) -> None:
+    """Each within a moment of its connect, or of the end of the attempt under way."""
+    ends = web.moments(web.units.supervisor, "the next attempt is made")
+    late = [
+        answer
+        for answer in answers
+        if answer.seconds > A_MOMENT
+        and not any(answer.at < end and answer.at + answer.seconds < end + A_MOMENT for end in ends)
+    ]
+    assert not late, (ends, [(answer.at, str(answer)) for answer in late])
+
+
+def _few_attempts(web: Service) -> None:
+    assert 1 <= len(web.moments(web.units.supervisor, "the next attempt is made")) <= ATTEMPTS_AT_MOST
+
+
+def _mended(web: Service) -> None:
+    """With nobody's help but the person's who makes the container anew, the next client is served."""
+    web.lab.run(["docker", "rm", "--force", "web"], check=False)
+    web.lab.create("web")
+    eventually("the back-off is over", lambda: not web.processes)
+    after = web.get()
+    assert after.served, after
+    web.falls_asleep()
+
+
+def _unlike(answers: list[Answer]) -> list[str]:
+    return [str(answer) for answer in answers if not answer.told_no][:10]
