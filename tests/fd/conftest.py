@@ -29,18 +29,16 @@ class Program:
     ) -> None:
         code = f"import sys; sys.path.insert(0, {str(SOURCE)!r}); {before}\nfrom {entry} import main; main()"
         argv = ["/usr/bin/python3", "-ISc", code, *words]
-        self.stderr_end, stderr = os.pipe()
+        # A file, for a pipe would be kept open by what a program leaves behind.
+        self.stderr = os.memfd_create("stderr")
         # Above every number that is about to be overwritten.
         copies = [os.dup(listener.fileno()) for listener in listeners]
         self.pid = os.fork()
         if self.pid == 0:
-            self._become(argv, copies, stderr)
-        for fd in (stderr, *copies):
+            self._become(argv, copies, self.stderr)
+        for fd in copies:
             os.close(fd)
         self.status: int | None = None
-        self.said = b""
-        self.reader = threading.Thread(target=self._read_stderr)
-        self.reader.start()
 
     @staticmethod
     def _become(argv: list[str], copies: list[int], stderr: int) -> None:
@@ -60,10 +58,9 @@ class Program:
         finally:
             os._exit(99)
 
-    def _read_stderr(self) -> None:
-        while data := os.read(self.stderr_end, 65536):
-            self.said += data
-        os.close(self.stderr_end)
+    @property
+    def said(self) -> bytes:
+        return os.pread(self.stderr, 1 << 20, 0)
 
     def wait(self) -> int:
         """The exit code, negative for a signal."""
@@ -74,7 +71,6 @@ class Program:
             finally:
                 os.close(pidfd)
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            self.reader.join(PATIENCE)
             sys.stderr.write(self.said.decode())
         return self.status
 
@@ -83,7 +79,6 @@ class Program:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
-                self.reader.join(PATIENCE)
         return self.status is not None
 
     def terminate(self) -> None:
@@ -93,6 +88,7 @@ class Program:
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
+        os.close(self.stderr)
 
     def memory(self, key: str = "VmRSS") -> int:
         """KiB, from /proc/PID/status."""
@@ -241,10 +237,13 @@ class House:
         self.listeners.append(listener)
         return listener
 
-    def proxy(self, *words: str, entry: str = "wakeport.proxy.main", before: str = "") -> Program:
+    def proxy(
+        self, *words: str, entry: str = "wakeport.proxy.main", before: str = "", one_target: bool = False
+    ) -> Program:
         if not self.listeners:
             self.listen()
-        targets = [f"target={80 + index}/tcp" for index in range(len(self.listeners))]
+        ports = (80 if one_target else 80 + index for index in range(len(self.listeners)))
+        targets = [f"target={port}/tcp" for port in ports]
         words = ("name=web", f"lease={self.lease.path}", "ready_within=20", *targets, *words)
         program = Program(entry, list(words), self.listeners, before)
         self.programs.append(program)
