@@ -22,11 +22,78 @@ threading.Timer(1, lambda: open("/tmp/ready", "w").close()).start()
 http.server.ThreadingHTTPServer(("", 80), Handler).serve_forever()
 """
 
-# Speaks one protocol after another, told which by the client's first byte; see tests/lab/test_bytes.py.
-# G: greets, and closes. E: echoes. S: says a SHA-256 of what it got, after the client's end.
-# M: sends as many MiB of a known pattern as the number in the first line says, then ends.
-# T: sends "last words", ends, and then says to whoever asks 81 what came after that.
-TALKER: Final = """
+_SERVE: Final = """
+import hashlib, socket, socketserver
+
+class Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 1024
+    daemon_threads = True
+
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.talk(self.request)
+
+    def digest(self, client):
+        digest = hashlib.blake2b()
+        while data := client.recv(1 << 20):
+            digest.update(data)
+        return digest.hexdigest()
+
+    {talk}
+
+Server(("", 80), Handler).serve_forever()
+"""
+
+# Speaks first, as SMTP and MySQL do; then says the client's line back to it, and hangs up.
+GREETS: Final = _SERVE.format(
+    talk="""
+    def talk(self, client):
+        client.sendall(b"220 at your service\\r\\n")
+        client.sendall(client.makefile("rb").readline().upper())
+"""
+)
+
+# Says what everything that the client has sent amounts to, once the client has sent its end.
+COUNTS: Final = _SERVE.format(
+    talk="""
+    def talk(self, client):
+        client.sendall(self.digest(client).encode())
+"""
+)
+
+# Ends its own side first, and logs what everything that the client sends after that amounts to.
+LISTENS_ON: Final = _SERVE.format(
+    talk="""
+    def talk(self, client):
+        client.sendall(b"nothing more from me")
+        client.shutdown(socket.SHUT_WR)
+        print("heard", self.digest(client))
+"""
+)
+
+# Sends as many MiB as the client's line says, each with its number in front, and ends.
+POURS: Final = _SERVE.format(
+    talk="""
+    def talk(self, client):
+        for number in range(int(client.makefile("rb").readline())):
+            client.sendall(number.to_bytes(8, "big") + bytes(range(256)) * 4096)
+"""
+)
+
+# Says everything back, to a thousand clients at once.
+ECHOES: Final = """
+import asyncio
+
+async def talk(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+async def main():
+    await (await asyncio.start_server(talk, "", 80, backlog=1024)).serve_forever()
+
+asyncio.run(main())
 """
 
 

@@ -49,7 +49,13 @@ def inspection(
     ],
 )
 def test_the_network_it_was_made_on_counts(mode: str, networks: dict[str, str], address: str | None) -> None:
-    assert Container(inspection(mode, networks)).address() == address
+    assert Container(inspection(mode, networks)).address({}) == address
+
+
+def test_a_network_that_its_host_cannot_reach_does_not_count() -> None:
+    container = Container(inspection("street", {"street": "10.0.0.9", "bridge": "172.17.0.2"}))
+    assert container.address({"street": "macvlan", "bridge": "bridge"}) == "172.17.0.2"
+    assert Container(inspection("street", {"street": "10.0.0.9"})).address({"street": "macvlan"}) is None
 
 
 def test_a_container_may_share_the_network_of_another() -> None:
