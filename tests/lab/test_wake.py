@@ -1,0 +1,65 @@
+"""The main job: a port with nothing behind it, the first client, and a crowd of first clients."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.lab.clients import ask, connect
+from tests.lab.services import AddService
+
+# Bytes, resident, of proxy and supervisor together while the container is awake.
+MEMORY_MAX = 24 * 1024 * 1024
+
+
+def test_the_first_client_is_served_and_the_last_one_lets_it_sleep(service: AddService) -> None:
+    web = service()
+    assert web.is_asleep
+    assert web.get().served
+    assert web.container_runs
+    assert web.get().served
+    web.falls_asleep()
+    assert web.get().served
+
+
+@pytest.mark.parametrize("count", [200, 500, 2000])
+def test_simultaneous_first_clients_are_all_served(service: AddService, count: int) -> None:
+    web = service(idle="10s")
+    answers = web.crowd(count)
+    assert len(answers) == count
+    unserved = [answer for answer in answers if not answer.served]
+    assert not unserved, f"{len(unserved)} of {count}: {unserved[0]}"
+
+
+def test_a_silent_connection_keeps_it_awake(service: AddService) -> None:
+    web = service(idle="1s")
+    with connect(web.lab, web.port) as client:
+        web.reaches("awake")
+        time.sleep(3)  # that nothing happens has no event to wait for: three times its idle time
+        assert web.status["state"] == "awake"
+        assert ask(client).startswith("<!doctype html>")
+    web.falls_asleep()
+
+
+def test_both_processes_together_stay_small(service: AddService) -> None:
+    """Measured with one client, and again with the same client after 500 others came and went."""
+    web = service(idle="10s")
+
+    def resident() -> int:
+        pids = [str(pid) for unit in (web.units.proxy, web.units.supervisor) for pid in [web.pid(unit)]]
+        assert "0" not in pids
+        kilobytes = web.lab.run(["ps", "--format=rss=", "--pid", ",".join(pids)]).stdout.split()
+        assert len(kilobytes) == 2
+        return 1024 * sum(map(int, kilobytes))
+
+    with connect(web.lab, web.port) as client:
+        ask(client)
+        alone = resident()
+        assert all(answer.served for answer in web.crowd(500))
+        ask(client)
+        after = resident()
+    print(
+        f"resident: {alone / 1e6:.1f} MB with one client, {after / 1e6:.1f} MB after 500 more"
+    )  # pytest -rP
+    assert max(alone, after) <= MEMORY_MAX
