@@ -50,8 +50,8 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
     closed = [
         unit for unit in (called.socket, called.lease) if states.get(unit, {}).get("ActiveState") != "active"
     ]
-    if closed and state == ASLEEP:
-        state = FAILED
+    if closed:
+        state = FAILED if state == ASLEEP else state
         failure = {"reason": f"{' and '.join(closed)} does not listen", "attempts": 0, "retry_at": None}
     fresh = state == known.get("state")
     sleeps_at = known.get("sleeps_at") if fresh else None
@@ -59,6 +59,7 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
         "name": service.name,
         "state": state,
         "since": known.get("since") if fresh else None,
+        "idle": str(service.idle),
         "listeners": [{"on": str(listener.on), "to": listener.to} for listener in service.listener],
         "container": str(service.container),
         "container_id": known.get("container_id") if fresh else None,
@@ -67,7 +68,7 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
         "last_wake": known.get("last_wake"),
         "leases": known.get("leases", []) if fresh else [],
         "sleeps_in": None if sleeps_at is None else round(max(0.0, sleeps_at - now), 3),
-        "failure": failure if state == FAILED else None,
+        "failure": failure if closed or state == FAILED else None,
     }
 
 

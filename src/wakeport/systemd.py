@@ -61,12 +61,16 @@ class Systemd:
             raise OutOfReach("this machine has no systemctl", "wakeport needs systemd 249 or newer") from None
         if done.returncode == 0 or done.returncode in known:
             return done.stdout
-        said = " ".join(done.stderr.split()) or f"systemctl {verb} ended with {done.returncode}"
+        # "See systemctl status ... for details": our own hint says where.
+        said = (
+            " ".join(done.stderr.split()).partition(" See ")[0]
+            or f"systemctl {verb} ended with {done.returncode}"
+        )
         if "not been booted with systemd" in said or "Failed to connect to bus" in said:
             raise OutOfReach("systemd does not run this machine", "scripts/lab boots one to try wakeport in")
         if "Access denied" in said or "authentication required" in said.lower():
             raise NoRights(f"systemd refuses: {said}", "run it as root, with sudo")
-        raise Problem(f"systemctl {verb} {' '.join(arguments)}: {said}", "journalctl -xe tells more")
+        raise Problem(f"systemctl {verb} {' '.join(arguments)}: {said}", "journalctl -xe tells why")
 
 
 def _properties(block: str) -> Properties:

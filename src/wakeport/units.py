@@ -278,7 +278,8 @@ _PROXY_SANDBOX: Final[Settings] = [
     ("ProtectKernelModules", "yes"),
     ("ProtectKernelTunables", "yes"),
     ("PrivateDevices", "yes"),
-    ("PrivateTmp", "yes"),
+    # PrivateTmp= would require mount units, and what is required must not be able to fail.
+    ("InaccessiblePaths", "-/tmp -/var/tmp"),
     ("RemoveIPC", "yes"),
     ("UMask", "0077"),
 ]

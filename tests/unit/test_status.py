@@ -54,6 +54,7 @@ def test_a_report_has_what_scripts_rely_on() -> None:
         "name": "web",
         "state": "awake",
         "since": NOW - 1.2,
+        "idle": "10min",
         "listeners": [{"on": "80", "to": 8080}, {"on": "/run/web.sock", "to": 8080}],
         "container": "web",
         "container_id": "abc",
@@ -71,7 +72,7 @@ def test_a_report_has_what_scripts_rely_on() -> None:
     [
         (AWAKE, "awake  1.2 s ago  woke in 231 ms  sleeps in 9 min 58 s"),
         ({**AWAKE, "owned": False}, "awake  1.2 s ago  woke in 231 ms  started by hand, stays up"),
-        ({**AWAKE, "sleeps_at": None}, "awake  1.2 s ago  woke in 231 ms  never sleeps"),
+        ({**AWAKE, "sleeps_at": None}, "awake  1.2 s ago  woke in 231 ms"),
         (
             {**AWAKE, "sleeps_at": None, "leases": [{"who": "proxy", "busy": True, "use": ["a", "b"]}]},
             "awake  1.2 s ago  woke in 231 ms  2 clients",
@@ -116,6 +117,22 @@ def test_a_port_that_nobody_holds_is_a_failure() -> None:
     assert (
         row({}, "inactive", "failed") == "web  :80 /run/web.sock  failed  wakeport-web.socket does not listen"
     )
+
+
+def test_a_port_that_was_closed_under_a_container_that_is_awake() -> None:
+    assert row(AWAKE, "active", "inactive").endswith(
+        "awake  1.2 s ago  woke in 231 ms  wakeport-web.socket does not listen"
+    )
+
+
+def test_one_that_never_sleeps() -> None:
+    forever = report(
+        build("web", {"idle": "infinity", "listener": [{"on": "80"}]}),
+        states(),
+        {**AWAKE, "sleeps_at": None},
+        NOW,
+    )
+    assert cells(forever, NOW)[-1] == "never sleeps"
 
 
 def test_who_keeps_it_awake() -> None:

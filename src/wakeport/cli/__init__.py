@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from wakeport.cli.root import wakeport
-from wakeport.cli.telling import run
-
-__all__ = ["main"]
-
 
 def main() -> None:
     """The console script `wakeport`."""
+    try:
+        from wakeport.cli.root import wakeport
+        from wakeport.cli.telling import run
+    except KeyboardInterrupt:
+        # So early that nothing has begun.
+        sys.exit(130)
     sys.exit(run(wakeport, sys.argv[1:]))

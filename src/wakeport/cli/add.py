@@ -10,7 +10,8 @@ from wakeport import facts, preflight, service, units
 from wakeport.cli import options
 from wakeport.cli.carry_out import carry_out
 from wakeport.cli.settled import load
-from wakeport.errors import BadInput, InTheWay, Problem
+from wakeport.errors import BadInput, Problem
+from wakeport.install.plan import refuse_existing
 from wakeport.layout import Layout
 from wakeport.listener import split_target
 from wakeport.runtimes.docker.container import Container
@@ -45,9 +46,7 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
     wanted = service.build(name, _as_written(listeners, settings))
     if not dry_run:
         preflight.require_root(f"wakeport add {name} …")
-    if layout.settings(name).exists():
-        path = layout.settings(name)
-        raise InTheWay(f"there is a service {name} already", f"edit {path}, then: wakeport apply {name}")
+    refuse_existing(layout, name)
     found = facts.container(wanted.container)
     wanted = _with_targets(wanted, found)
     preflight.container_fits(wanted, found)

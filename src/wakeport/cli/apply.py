@@ -8,6 +8,7 @@ from wakeport import facts, preflight
 from wakeport.cli import options
 from wakeport.cli.carry_out import carry_out
 from wakeport.cli.settled import chosen, load
+from wakeport.cli.telling import tell
 from wakeport.errors import Problem
 from wakeport.install.plan import listened_before
 from wakeport.layout import Layout
@@ -39,7 +40,7 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
         except Problem as problem:
             # One service that cannot follow is no reason for the others to stay behind.
             first = first or problem
-            click.echo(f"{service.name}: {problem.fact}\n  {problem.hint}", err=True)
+            tell(problem, about=service.name)
             continue
         if not dry_run:
             click.echo(f"{service.name}: {'applied' if changed else 'nothing to change'}")

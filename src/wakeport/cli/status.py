@@ -97,7 +97,7 @@ def _place(on: str) -> str:
 def _what_next(report: Report, now: float) -> str:
     if report["state"] == WAKING and report["waits_for"]:
         return f"waits for {report['waits_for']}"
-    if report["state"] == FAILED and report["failure"]:
+    if report["failure"]:
         reason, retry_at = report["failure"]["reason"], report["failure"]["retry_at"]
         if retry_at and retry_at > now:
             return f"{reason}; next attempt in {roughly(retry_at - now)}"
@@ -109,4 +109,6 @@ def _what_next(report: Report, now: float) -> str:
     if report["sleeps_in"] is not None:
         return f"sleeps in {roughly(report['sleeps_in'])}"
     busy = len(clients(report["leases"]))
-    return f"{busy} client{'s' if busy > 1 else ''}" if busy else "never sleeps"
+    if busy:
+        return f"{busy} client{'s' if busy > 1 else ''}"
+    return "never sleeps" if report["idle"] == "infinity" else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -44,14 +45,18 @@ def run(command: click.Command, arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _tell(problem: Problem, error: BaseException | None, debug: bool) -> int:
-    if debug and error is not None:
+def tell(problem: Problem, about: str = "wakeport", notes: Sequence[str] = ()) -> None:
+    """Print `problem` on standard error; `about` names what it is about."""
+    click.echo(f"{about}: {problem.fact}", err=True)
+    for line in (*notes, *getattr(problem, "__notes__", ()), problem.hint):
+        if line:
+            click.echo(f"  {line}", err=True)
+
+
+def _tell(problem: Problem, error: BaseException, debug: bool) -> int:
+    if debug:
         traceback.print_exception(error)
-    click.echo(f"wakeport: {problem.fact}", err=True)
-    for note in getattr(error, "__notes__", ()):
-        click.echo(f"  {note}", err=True)
-    if problem.hint:
-        click.echo(f"  {problem.hint}", err=True)
+    tell(problem, notes=[] if error is problem else getattr(error, "__notes__", []))
     return problem.code
 
 

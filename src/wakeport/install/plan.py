@@ -34,11 +34,14 @@ class Plan(NamedTuple):
 
 
 def plan(layout: Layout, service: str, units: dict[str, str], settings: str | None = None) -> Plan:
-    """The way from what is on disk to `units` (and to `settings`, where they are to be written).
+    """The way from what is on disk to `units` (and to `settings`, where the service is new).
 
-    Raises InTheWay where a file of one of these names is not wakeport's.
+    Raises InTheWay where a file of one of these names is not wakeport's, or the settings are there already.
     """
-    changes = [] if settings is None else [_change(layout.settings(service), settings)]
+    changes = []
+    if settings is not None:
+        refuse_existing(layout, service)
+        changes.append(Change(layout.settings(service), None, settings))
     unit_changes = [_change(layout.unit(name), text) for name, text in units.items()]
     refuse_foreign(unit_changes, service)
     called = names(service)
@@ -56,6 +59,14 @@ def removal(layout: Layout, service: str) -> Plan:
     refuse_foreign(changes, service)
     changes.append(Change(layout.settings(service), _read(layout.settings(service)), None))
     return Plan(service, [change for change in changes if change.old is not None], units, renew=False)
+
+
+def refuse_existing(layout: Layout, service: str) -> None:
+    path = layout.settings(service)
+    if path.exists():
+        raise InTheWay(
+            f"there is a service {service} already", f"edit {path}, then: wakeport apply {service}"
+        )
 
 
 def refuse_foreign(changes: list[Change], service: str) -> None:
