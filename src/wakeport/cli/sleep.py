@@ -7,7 +7,7 @@ import click
 from wakeport import facts, status
 from wakeport.cli import options
 from wakeport.cli.settled import load
-from wakeport.errors import InTheWay
+from wakeport.errors import InTheWay, NoRights
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE
 from wakeport.service import Service
@@ -42,7 +42,10 @@ def verb(name: str, force: bool) -> None:
 
 
 def _refuse_one_started_by_hand(service: Service) -> None:
-    found = facts.container_or_none(service.container)
+    try:
+        found = facts.container_or_none(service.container)
+    except NoRights:
+        return  # who may not ask Docker could not have stopped it either
     if found is not None and found.running:
         raise _started_by_hand(service)
 

@@ -40,7 +40,11 @@ def run(command: click.Command, arguments: list[str]) -> int:
         fact = f"{error.filename or 'the system'}: {error.strerror or error}"
         return _tell(Problem(fact, "wakeport --debug shows where"), error, debug)
     except (click.Abort, KeyboardInterrupt) as error:
-        _tell(Problem("interrupted"), error.__cause__ or error, debug)
+        _tell(
+            Problem("interrupted", "each service is as it was, or done: wakeport diff"),
+            error.__cause__ or error,
+            debug,
+        )
         return INTERRUPTED
     return code if isinstance(code, int) else 0
 

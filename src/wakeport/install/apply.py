@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -37,9 +38,21 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
         if plan.renew and called.supervisor not in plan.stop:
             _renew(host, service.name, called.supervisor, command)
     except BaseException as failure:
-        _put_back(host, plan, called, failure)
+        with _undisturbed():
+            _put_back(host, plan, called, failure)
         raise
-    host.clean()
+    with _undisturbed():
+        host.clean()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep interrupts for later: one here would stop half-way. What runs meanwhile inherits that."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _put(path: Path, content: str | None) -> None:
@@ -71,12 +84,10 @@ def _put_back(host: Host, plan: Plan, called: Names, failure: BaseException) -> 
         steps.append(host.systemd.reload)
     if plan.changes and called.socket not in new:
         steps.append(lambda: host.systemd.start(called.lease, called.socket))
-    steps += [lambda: files.remove_empty(host.layout.configuration), host.clean]
-    # A second Ctrl-C would stop this half-way; systemctl inherits the mask.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    steps += [partial(files.remove_empty, path) for path in (host.layout.configuration, host.layout.run)]
+    steps.append(host.clean)
     for step in steps:
         try:
             step()
         except (Problem, OSError) as problem:
             failure.add_note(f"putting back what was there: {problem}")
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
