@@ -6,7 +6,8 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from wakeport.loop import Loop, Task, any_of
+from wakeport.loop import Future, Loop, Task, any_of
+from wakeport.runtimes.changes import LISTENING
 from wakeport.runtimes.docker.container import Container
 from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import RuntimeProblem
@@ -34,9 +35,44 @@ async def follow_output(
             return
 
 
-async def follow_changes(loop: Loop, runtime: Docker, on_change: Callable[[], None]) -> None:
-    """Call `on_change()` at every change of a container of this name."""
-    while True:
-        with contextlib.suppress(RuntimeProblem):
-            await runtime.changes(on_change)
-        await loop.sleep(RETRY_AFTER)
+class Changes:
+    """What the runtime has told of the container, see runtimes/changes.py; `on_change()` hears of each."""
+
+    def __init__(self, loop: Loop, runtime: Docker, on_change: Callable[[], None]) -> None:
+        self.loop = loop
+        self.runtime = runtime
+        self.on_change = on_change
+        self.told: set[str] = set()
+        self.next: Future[None] = Future()
+
+    async def follow(self) -> None:
+        """Listen for as long as the loop runs."""
+        while True:
+            with contextlib.suppress(RuntimeProblem):
+                await self.runtime.changes(self._hear)
+            self.told.discard(LISTENING)
+            self._stir()
+            await self.loop.sleep(RETRY_AFTER)
+
+    @property
+    def listening(self) -> bool:
+        """Whether the runtime is there and tells; where it goes away its containers may end with it."""
+        return LISTENING in self.told
+
+    def forget(self) -> None:
+        """What was told so far is of the past."""
+        self.told &= {LISTENING}
+
+    async def hear(self, *words: str) -> None:
+        """Return when one of `words` has been told, or when nothing can be told any more."""
+        while self.listening and not self.told.intersection(words):
+            self.next = Future()
+            await self.next
+
+    def _hear(self, word: str) -> None:
+        self.told.add(word)
+        self._stir()
+
+    def _stir(self) -> None:
+        self.next.set(None)
+        self.on_change()

@@ -9,24 +9,28 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+import time
 
 from wakeport.activation import listening_fds
-from wakeport.loop import Future, Loop, any_of, now
+from wakeport.loop import Future, Loop, Task, any_of, now
+from wakeport.runtimes.changes import ENDED, ORDERED, STARTED
 from wakeport.runtimes.docker.begin import Begun
 from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
-from wakeport.supervisor.chronicle import follow_changes
+from wakeport.supervisor.chronicle import Changes
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.options import Options
-from wakeport.supervisor.record import ENDED, FORGIVEN_AFTER, STOPPING, Record
+from wakeport.supervisor.record import ENDED as ENDED_BY_ITSELF
+from wakeport.supervisor.record import FORGIVEN_AFTER, STOPPING, Record
 from wakeport.supervisor.status import Status
 from wakeport.supervisor.upgrade import Handover, exec_successor, take_over
 from wakeport.supervisor.wake import Failed, ToldToStop, Wake
 
 EXIT_ASLEEP, EXIT_FAILED = 0, 1
 
+TOLD_WITHIN = 2.0  # seconds for the runtime to tell how a container came to its end
 BACK_WITHIN = 2.0  # seconds in which a container that ended may come back by another's hand
 LAST_OUTPUT_WITHIN = 5.0  # seconds for the rest of the output, after the container's end
 
@@ -56,8 +60,9 @@ class Life:
         self.told_to_renew: Future[None] = Future()
         self.stirred: Future[None] = Future()
         self.leases = Leases(loop, socket.socket(fileno=lease_fd), self._leases_changed)
-        self.announcer = Announcer(Status(loop, options.state, options.container), self.leases)
+        self.announcer = Announcer(Status(loop, options), self.leases)
         self.wake = Wake(loop, options, record, runtime, self.announcer, self.told_to_stop)
+        self.changes = Changes(loop, runtime, self.wake.readiness.look_again)
         self.awake_since = 0.0
         self.idle_since: float | None = None
 
@@ -65,7 +70,7 @@ class Life:
         try:
             if handover is None and not await self._may_wake():
                 return self._leave()
-            self.loop.spawn(follow_changes(self.loop, self.runtime, self._container_changed))
+            self.loop.spawn(self.changes.follow())
             if handover is None:
                 awake = await self._wake(stamps)
             else:
@@ -107,6 +112,7 @@ class Life:
                 "it ran already, started by hand: it stays up until it is stopped; adopt = true lets it sleep"
             )
         self.awake_since = now()
+        self.changes.forget()
         return awake
 
     async def _stay_awake(self, awake: Awake) -> bool:
@@ -145,37 +151,45 @@ class Life:
 
     async def _outlive(self, awake: Awake) -> bool:
         """The container ended by itself. True where it is back at once: restarted, or recreated."""
+        awake_for = now() - self.awake_since
         self.leases.close_door()
         self.announcer.stopping()
         await self._rest_of_output(awake)
         if awake.owned:
             self.record.ended()
-        client = self.loop.spawn(self.loop.readable(self.lease_fd))
-        back = self.loop.spawn(self._running_again())
-        patience = self.loop.spawn(self.loop.sleep(BACK_WITHIN))
-        await any_of(client, back, patience, self.told_to_stop)
-        is_back = back.done
-        for task in (client, back, patience):
-            task.cancel()
-        if is_back:
-            self.leases.open_door()
-            return True
-        awake_for = now() - self.awake_since
-        if awake_for < FORGIVEN_AFTER and not self.told_to_stop.done:
+        if awake_for >= FORGIVEN_AFTER:
+            self.record.forgive()
+        elif not await self._ended_by_order():
             raise Failed(f"the container ended {awake_for:.1f} s after it was ready")
-        self.record.forgive()
-        return False
+        if not await self._is_back():
+            return False
+        self.wake.over()
+        self.leases.open_door()
+        return True
 
-    async def _running_again(self) -> None:
-        while True:
-            stirred: Future[None] = Future()
-            self.stirred = stirred
-            await stirred
-            try:
-                if (await self.runtime.look()).running:
-                    return
-            except RuntimeProblem:
-                continue
+    async def _ended_by_order(self) -> bool:
+        """Whether a person, a tool or the runtime's own end made it end, and not a fault of its own."""
+        told = self.loop.spawn(self.changes.hear(ENDED))
+        await self._first(told, self._wait(TOLD_WITHIN))
+        return ORDERED in self.changes.told or not self.changes.listening
+
+    async def _is_back(self) -> bool:
+        """Whether somebody else starts it again within moments; no client waits for that."""
+        # Only the runtime's own word makes us ask it: where it is being stopped, a question
+        # would have systemd start it again.
+        started = self.loop.spawn(self.changes.hear(STARTED))
+        client = self.loop.spawn(self.loop.readable(self.lease_fd))
+        await self._first(started, client, self._wait(BACK_WITHIN))
+        return STARTED in self.changes.told and (await self.runtime.look()).running
+
+    def _wait(self, seconds: float) -> Task[None]:
+        return self.loop.spawn(self.loop.sleep(seconds))
+
+    async def _first(self, *tasks: Task[None]) -> None:
+        """Wait for the first of `tasks`, or for the word to stop; the others are given up."""
+        await any_of(*tasks, self.told_to_stop)
+        for task in tasks:
+            task.cancel()
 
     async def _stop(self) -> None:
         """Put it to sleep. Clients that come meanwhile wait in the backlog for the next supervisor."""
@@ -201,7 +215,7 @@ class Life:
             elif awake.owned and not awake.ended.done:
                 await self._stop_ours(awake.container.id)
                 await self._rest_of_output(awake)
-            elif self.record.phase != ENDED:
+            elif self.record.phase != ENDED_BY_ITSELF:
                 self.record.asleep()
         except RuntimeProblem as problem:
             self._say(f"the stop failed: {problem}")
@@ -222,7 +236,7 @@ class Life:
         self.record.asleep()
 
     async def _rest_of_output(self, awake: Awake) -> None:
-        patience = self.loop.spawn(self.loop.sleep(LAST_OUTPUT_WITHIN))
+        patience = self._wait(LAST_OUTPUT_WITHIN)
         await any_of(awake.output, patience)
         patience.cancel()
 
@@ -238,10 +252,6 @@ class Life:
         self.announcer.holders(self._sleeps_in())
         self.stirred.set(None)
 
-    def _container_changed(self) -> None:
-        self.wake.readiness.changed.set(None)
-        self.stirred.set(None)
-
     async def _something(self, seconds: float | None, *futures: Future[None]) -> None:
         """Wait until anything happens that a decision may hang on, `seconds` at most."""
         self.stirred = Future()
@@ -254,7 +264,7 @@ class Life:
     def _renew(self) -> None:
         """Become the newer version; where that cannot be executed, go on as we are."""
         self.told_to_renew = Future()
-        handover = Handover(self.awake_since, self.idle_since, self.leases.holders.values())
+        handover = Handover(self.awake_since, time.time(), self.leases.holders.values())
         problem = exec_successor(self.options.state, self.lease_fd, handover)
         self._say(f"the newer version cannot be started, going on with this one: {problem}")
 
@@ -262,8 +272,7 @@ class Life:
         """Go on where our older self left off."""
         for holder in handover.holders:
             self.leases.adopt(holder)
-        awake = self.wake.awake = await self.wake.watch()
-        awake.targets = await self.runtime.targets(awake.container, self.options.ports)
+        awake = await self.wake.go_on(handover.heard_until)
         self.announcer.awake(awake, Stamps(0.0, 0.0))
         self.awake_since = handover.awake_since
         return awake

@@ -25,8 +25,7 @@ ANSWER_WITHIN = 2.0  # seconds for one connect or one HTTP answer
 class Readiness:
     """Waits until `how` (connect, health, http:/path, exec:COMMAND) holds. The deadline is the caller's.
 
-    `waits_for` says at any moment what is still missing, and `on_wait` hears of
-    it. `changed` is to be set by whoever hears of a change of the container.
+    `waits_for` says at any moment what is still missing, and `on_wait` hears of it.
     """
 
     def __init__(self, loop: Loop, runtime: Docker, how: str, on_wait: Callable[[str], None]) -> None:
@@ -48,6 +47,10 @@ class Readiness:
             await self._http(*next(iter(targets.values())), self.argument)
         elif self.kind == "exec":
             await self._command(self.argument)
+
+    def look_again(self) -> None:
+        """Something about the container has changed."""
+        self.changed.set(None)
 
     def _wait_for(self, what: str) -> None:
         self.waits_for = what

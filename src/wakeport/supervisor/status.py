@@ -8,6 +8,7 @@ import time
 
 from wakeport.activation import notify
 from wakeport.loop import Loop, Timer
+from wakeport.supervisor.options import Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ PUBLISH_EVERY = 0.2  # seconds at least between two writes that only follow the 
 class Status:
     """The facts as of now. `show` changes some of them; readers see all or nothing of a change."""
 
-    def __init__(self, loop: Loop, directory: str, container: str) -> None:
+    def __init__(self, loop: Loop, options: Options) -> None:
         self.loop = loop
-        self.path = directory + "/status.json"
+        self.path = options.state + "/status.json"
         self.soon: Timer | None = None
         self.facts: dict[str, Any] = {
             "state": "asleep",
             "since": time.time(),
-            "container": container,
+            "container": options.container,
             "container_id": None,
             "owned": False,
             "waits_for": None,
@@ -36,13 +37,15 @@ class Status:
             "sleeps_at": None,
             "failure": None,
         }
-        self._recall()
+        # An older self that became this process left in the same state; from any other
+        # predecessor only the last wake is worth knowing.
+        self._recall(["last_wake", "state", "since"] if options.takes_over else ["last_wake"])
 
-    def _recall(self) -> None:
-        """The last wake stays known from one supervisor to the next."""
+    def _recall(self, keys: list[str]) -> None:
         try:
             with open(self.path, encoding="utf-8") as file:
-                self.facts["last_wake"] = json.load(file)["last_wake"]
+                published = json.load(file)
+            self.facts.update({key: published[key] for key in keys})
         except (OSError, ValueError, KeyError, TypeError):
             return
 

@@ -53,6 +53,7 @@ class Wake:
         self.told_to_stop = told_to_stop
         self.readiness = Readiness(loop, runtime, options.ready, announcer.waking)
         self.awake: Awake | None = None
+        self.heard_until: float | None = None  # epoch; what was written before has been copied
 
     async def ready(self, stamps: Stamps) -> Awake:
         """Start the container and wait until it is ready. Raises Failed, RuntimeProblem or ToldToStop."""
@@ -68,23 +69,34 @@ class Wake:
         return awake
 
     async def _start(self, called: float) -> Awake:
+        heard_until = self.heard_until or time.time() - (now() - called)
         fresh = await self.runtime.start()
-        return await self.watch(fresh, now() - called)
-
-    async def watch(self, fresh: bool = False, age: float = OVERLAP) -> Awake:
-        """Take charge of the container that runs now, and follow its output of the last `age` seconds on."""
         container = await self.runtime.look()
-        inherited = not fresh and container.id == self.record.container_id
+        if not fresh and container.id == self.record.container_id and self.heard_until is None:
+            # A predecessor crashed, and said nothing of how far it had come.
+            self.runtime.detach()
+            heard_until -= OVERLAP
+        return await self._watch(container, fresh, heard_until)
+
+    def over(self) -> None:
+        """The container has ended, and its output has been copied to the last line."""
+        self.awake = None
+        self.heard_until = time.time()
+
+    async def go_on(self, heard_until: float) -> Awake:
+        """Watch the container that our older self woke, and whose output it copied until then (epoch)."""
+        self.awake = await self._watch(await self.runtime.look(), False, heard_until)
+        self.awake.targets = await self.runtime.targets(self.awake.container, self.options.ports)
+        return self.awake
+
+    async def _watch(self, container: Container, fresh: bool, heard_until: float) -> Awake:
         owned = fresh or self.options.adopt or await self._is_ours(container)
         if owned:
             self.record.own(container.id, container.started_at)
         else:
             self.record.disown()
-        if inherited:
-            self.runtime.detach()
-            age += OVERLAP
         ended = self.loop.spawn(self.runtime.ended(container))
-        output = self.loop.spawn(follow_output(self.loop, self.runtime, container, time.time() - age, ended))
+        output = self.loop.spawn(follow_output(self.loop, self.runtime, container, heard_until, ended))
         return Awake(container, owned, ended, output)
 
     async def _is_ours(self, container: Container) -> bool:

@@ -7,6 +7,7 @@ import os
 import socket
 
 from wakeport.loop import Loop
+from wakeport.runtimes.changes import ENDED, LISTENING, ORDERED, OTHER, STARTED
 from wakeport.runtimes.docker.begin import Begun, start_path
 from wakeport.runtimes.docker.container import Container, Target, unreachable_network
 from wakeport.runtimes.docker.engine import Engine, Exchange, problem, quoted, unreachable
@@ -17,6 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
+
+# https://docs.docker.com/reference/cli/docker/system/events
+WORDS = {"start": STARTED, "die": ENDED, "kill": ORDERED, "stop": ORDERED, "destroy": ORDERED}
 
 STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
 
@@ -44,6 +48,7 @@ class Docker:
         if self.attached is not None:
             await self.attached.head()
         exchange = self.starting or await self.engine.send("POST", start_path(self.name))
+        self.starting = None
         try:
             if await exchange.head() < 400:
                 return exchange.status != 304
@@ -86,6 +91,8 @@ class Docker:
 
         A pidfd tells at once, and also while the Engine itself is away.
         """
+        if not container.running:
+            return
         try:
             fd = os.pidfd_open(container.pid)
         except ProcessLookupError:
@@ -128,18 +135,19 @@ class Docker:
         finally:
             exchange.close()
 
-    async def changes(self, on_change: Callable[[], None]) -> None:
-        """Call `on_change()` at every event of a container of this name, until the Engine goes away."""
+    async def changes(self, tell: Callable[[str], None]) -> None:
+        """Tell every event of a container of this name, in the words of changes.py, until the Engine goes."""
         filters = quoted(json.dumps({"type": ["container"], "container": [self.name]}))
         stream = await self.engine.open("GET", f"/events?filters={filters}")
+        tell(LISTENING)
         pending = b""
         try:
             while data := await stream.read():
                 *lines, pending = (pending + data).split(b"\n")
-                for line in filter(None, lines):
+                for event in map(json.loads, filter(None, lines)):
                     # The Engine's filter matches by prefix: "web" hears of "web2" too.
-                    if json.loads(line)["Actor"]["Attributes"].get("name") == self.name:
-                        on_change()
+                    if event["Actor"]["Attributes"].get("name") == self.name:
+                        tell(WORDS.get(event["Action"], OTHER))
         finally:
             stream.close()
 
