@@ -168,15 +168,13 @@ def published_ports(one: Service, container: Container) -> list[Finding]:
 
 
 def network(one: Service, container: Container) -> list[Finding]:
-    reason = facts.why_unreachable(container)
-    return [Finding(one.name, f"container {container.name} cannot be reached", reason)] if reason else []
+    mistake = preflight.network_mistake(container)
+    return [Finding(one.name, *mistake)] if mistake else []
 
 
 def readiness(one: Service, container: Container) -> list[Finding]:
-    if one.ready != "health" or container.has_healthcheck:
-        return []
-    fact = f'ready = "health", but container {container.name} has no HEALTHCHECK: it can never be ready'
-    return [Finding(one.name, fact, 'ready = "connect" in the settings, or give the image a HEALTHCHECK')]
+    mistake = preflight.readiness_mistake(one, container)
+    return [Finding(one.name, *mistake)] if mistake else []
 
 
 def exposed(one: Service, container: Container) -> list[Finding]:

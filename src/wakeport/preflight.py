@@ -38,10 +38,16 @@ def places_free(places: list[Place]) -> None:
 
 
 def other_services(layout: Layout, service: Service, others: list[Service]) -> None:
-    """Raises InTheWay where another service wants the same place, awake or not."""
+    """Raises InTheWay where another service wants the same place or the same container, awake or not."""
     for other in others:
         if other.name == service.name:
             continue
+        if other.container == service.container:
+            # Each supervisor would stop it under the other's clients.
+            raise InTheWay(
+                f"container {service.container} is the service {other.name}'s already",
+                f"give that one another [[listener]] in {layout.settings(other.name)}",
+            )
         for theirs in other.listener:
             for ours in service.listener:
                 if ours.on.overlaps(theirs.on):
@@ -55,14 +61,23 @@ def container_fits(service: Service, container: Container) -> None:
     """Raises InTheWay or BadInput where the container can never be served behind these listeners."""
     for clash in published_clashes(service, container):
         raise InTheWay(*clash)
+    for mistake in (network_mistake(container), readiness_mistake(service, container)):
+        if mistake is not None:
+            raise BadInput(*mistake)
+
+
+def network_mistake(container: Container) -> tuple[str, str] | None:
+    """A network on which nothing can reach the container, and what to do."""
     reason = facts.why_unreachable(container)
-    if reason is not None:
-        raise BadInput(f"container {container.name} cannot be reached", reason)
-    if service.ready == "health" and not container.has_healthcheck:
-        raise BadInput(
-            f'container {container.name} has no HEALTHCHECK, so ready = "health" never comes',
-            'use ready = "connect", or give its image a HEALTHCHECK',
-        )
+    return (f"container {container.name} cannot be reached", reason) if reason else None
+
+
+def readiness_mistake(service: Service, container: Container) -> tuple[str, str] | None:
+    """A way to be ready that the container does not have, and what to do."""
+    if service.ready != "health" or container.has_healthcheck:
+        return None
+    fact = f'ready = "health", but container {container.name} has no HEALTHCHECK: it can never be ready'
+    return fact, 'use "connect", or give the image a HEALTHCHECK'
 
 
 def published_clashes(service: Service, container: Container) -> list[tuple[str, str]]:

@@ -112,15 +112,16 @@ def _socket(service: Service) -> Unit:
     if any(place.address for place in places):
         # At boot the address may come after the socket.
         socket.append(("FreeBind", "yes"))
-    socket += [
-        ("Backlog", str(BACKLOG)),
-        ("NoDelay", "yes"),
-        # Accepted connections inherit these: a peer that vanished is gone after 120 + 5 * 30 s.
-        ("KeepAlive", "yes"),
-        ("KeepAliveTimeSec", "120"),
-        ("KeepAliveIntervalSec", "30"),
-        ("KeepAliveProbes", "5"),
-    ]
+    socket.append(("Backlog", str(BACKLOG)))
+    if any(place.port for place in places):
+        socket += [
+            ("NoDelay", "yes"),
+            # Accepted connections inherit these: a peer that vanished is gone after 120 + 5 * 30 s.
+            ("KeepAlive", "yes"),
+            ("KeepAliveTimeSec", "120"),
+            ("KeepAliveIntervalSec", "30"),
+            ("KeepAliveProbes", "5"),
+        ]
     if any(place.path for place in places):
         socket += [("SocketMode", "0666"), ("RemoveOnStop", "yes")]
     listening = ", ".join(str(place) for place in places)

@@ -100,6 +100,20 @@ def test_add_refuses_what_another_service_holds(layout: Layout, capfd: pytest.Ca
     assert "there is a service web already" in capfd.readouterr().err
 
 
+def test_add_refuses_a_container_that_another_service_wakes(
+    layout: Layout, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(layout, "api", 'container = "web"\n[[listener]]\non = "81"\nto = 80\n')
+    assert run(wakeport, ADD) == 5
+    assert "container web is the service api's already" in capfd.readouterr().err
+
+
+def test_add_refuses_health_without_a_healthcheck(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(wakeport, [*ADD, "--ready", "health"]) == 2
+    assert "has no HEALTHCHECK" in capfd.readouterr().err
+    assert not layout.settings("web").exists()
+
+
 def test_add_refuses_an_ambiguous_target(
     layout: Layout, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -265,3 +265,8 @@ def test_the_proxy_is_well_locked_up(tmp_path: Path) -> None:
     command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-500:]
+
+
+def test_a_unix_socket_is_told_nothing_about_tcp() -> None:
+    text = texts("/run/web.sock")["wakeport-web.socket"]
+    assert not values(text, "NoDelay") + values(text, "KeepAlive")
