@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any, Protocol
@@ -11,6 +12,9 @@ from bench.ground import Ground
 from bench.visit import Address, Visit, insist, visit
 
 TARGET = 80  # nginx's own port
+
+STATUS_WITHIN = 5.0  # seconds
+STATUS_ROUNDS_TO = 0.001  # seconds
 
 Stages = dict[str, float]  # seconds from the client's connect
 
@@ -109,6 +113,7 @@ class Wakeport:
         self.address: Address = ("127.0.0.1", port)
         self.proxy = proxy
         self.socket = f"wakeport-{name}.socket"
+        self.status = f"/run/wakeport/{name}/status.json"
         self.supervisor = f"wakeport-{name}-container.service"
         self.units = (f"wakeport-{name}.service", self.supervisor)
 
@@ -132,11 +137,21 @@ class Wakeport:
 
     def _stages(self, visited: Visit) -> Stages:
         """When the supervisor reached each stage, by its own stamps, in the client's time."""
-        facts: dict[str, Any] = json.loads(self.ground.read(f"/run/wakeport/{self.name}/status.json"))
-        wake = facts["last_wake"]
+        wake = self._wake_since(visited.at)
         began = wake["at"] - visited.at
         reached = {stage: began + seconds for stage, seconds in wake["stages"].items()}
         return {"process": began, **reached, "first byte": visited.seconds}
+
+    def _wake_since(self, moment: float) -> dict[str, Any]:
+        """`last_wake` of status.json, which the supervisor writes after it has told the proxy."""
+        deadline = time.monotonic() + STATUS_WITHIN
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                wake: dict[str, Any] | None = json.loads(self.ground.read(self.status))["last_wake"]
+                if wake is not None and wake["at"] >= moment - STATUS_ROUNDS_TO:
+                    return wake
+            time.sleep(0.001)
+        raise TimeoutError(f"{self.status} does not tell of the wake that a client has just seen")
 
 
 def contenders(ground: Ground) -> list[Contender]:
