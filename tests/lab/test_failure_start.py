@@ -25,6 +25,11 @@ def _exits_at_once(lab: Lab) -> None:
     lab.create("web", image="python", command=ends_at_once())
 
 
+def _exits_before_it_is_seen(lab: Lab) -> None:
+    _remove(lab)
+    lab.create("web", image="python", command=["false"])
+
+
 def _bad_command(lab: Lab) -> None:
     _remove(lab)
     lab.create("web", image="python", command=["/there/is/none"])
@@ -35,7 +40,7 @@ def _ends_when_ready(lab: Lab) -> None:
     lab.create("web", image="python", command=web_server(ends_after=0.1))
 
 
-@pytest.mark.parametrize("spoil", [_remove, _exits_at_once, _bad_command])
+@pytest.mark.parametrize("spoil", [_remove, _exits_at_once, _exits_before_it_is_seen, _bad_command])
 def test_crowd_at_a_container_that_cannot_start(
     service: AddService, shape: str, spoil: Callable[[Lab], None]
 ) -> None:
@@ -92,3 +97,8 @@ def _mended(web: Service) -> None:
 
 def _unlike(answers: list[Answer]) -> list[str]:
     return [str(answer) for answer in answers if not answer.told_no][:10]
+
+
+def test_reason_gives_the_exit_code_though_the_engine_learns_of_the_end_later(service: AddService) -> None:
+    web = service(command=ends_at_once())
+    assert "the container exited with code 3 before it was ready" in web.get().body

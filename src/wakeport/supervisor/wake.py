@@ -7,7 +7,7 @@ import time
 from wakeport.loop import Future, Loop, any_of, now
 from wakeport.runtimes.docker.container import Container
 from wakeport.runtimes.docker.runtime import Docker
-from wakeport.runtimes.problems import RuntimeProblem
+from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import follow_output
@@ -132,8 +132,11 @@ class Wake:
     async def _end(self) -> str:
         """Why the container is not running, in its runtime's words."""
         try:
-            container = await self.runtime.look()
-        except RuntimeProblem:
+            assert self.awake is not None, "only what has run can have ended"
+            container = await self.runtime.end(self.awake.container)
+        except Missing:
             return "the container was removed while it woke"
+        except RuntimeProblem as problem:
+            return f"the container ended before it was ready: {problem}"
         detail = f": {container.error}" if container.error else ""
         return f"the container exited with code {container.exit_code} before it was ready{detail}"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # https://docs.docker.com/reference/cli/docker/system/events
 WORDS = {"start": STARTED, "die": ENDED, "kill": ORDERED, "stop": ORDERED, "destroy": ORDERED}
 
+END_WITHIN = 2.0  # seconds for the Engine to see that a container has ended
 STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
 
 OF_DOCKER = {"bridge", "host", "none"}  # networks whose driver need not be asked for, at a call each
@@ -91,8 +92,8 @@ class Docker:
 
         A pidfd tells at once, and also while the Engine itself is away.
         """
-        if not container.running:
-            return
+        if not container.pid:
+            return  # it had ended before it was looked at
         try:
             fd = os.pidfd_open(container.pid)
         except ProcessLookupError:
@@ -101,6 +102,11 @@ class Docker:
             await self.loop.readable(fd)
         finally:
             os.close(fd)
+
+    async def end(self, container: Container) -> Container:
+        """How it ended. The Engine learns of that some milliseconds after `ended` does, and is waited for."""
+        await self.engine.call("POST", f"/containers/{container.id}/wait", within=END_WITHIN)
+        return await self.look(container.id)
 
     async def stop(self, container: Container) -> None:
         """Stop it and return when it has stopped; nothing to do where it is gone or stopped already."""
