@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # https://docs.docker.com/reference/cli/docker/system/events
 WORDS = {"start": STARTED, "die": ENDED, "kill": ORDERED, "stop": ORDERED, "destroy": ORDERED}
 
+KILLED = "137"  # 128 + SIGKILL, which no process sends itself by a fault
+
 END_WITHIN = 2.0  # seconds for the Engine to see that a container has ended
 STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
 
@@ -152,7 +154,10 @@ class Docker:
                 *lines, pending = (pending + data).split(b"\n")
                 for event in map(json.loads, filter(None, lines)):
                     # The Engine's filter matches by prefix: "web" hears of "web2" too.
-                    if event["Actor"]["Attributes"].get("name") == self.name:
+                    about = event["Actor"]["Attributes"]
+                    if about.get("name") == self.name:
+                        if about.get("exitCode") == KILLED:
+                            tell(ORDERED)
                         tell(WORDS.get(event["Action"], OTHER))
         finally:
             stream.close()
