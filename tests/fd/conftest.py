@@ -98,6 +98,9 @@ class Program:
             if line.startswith(key + ":")
         )
 
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def processor_time(self) -> int:
         """In ticks of 10 ms, user and system together; proc(5)."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()

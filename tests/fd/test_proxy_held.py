@@ -49,14 +49,16 @@ def test_the_first_to_come_is_the_first_to_be_connected(house: House) -> None:
 
 def test_a_client_that_resets_while_held_is_let_go(house: House) -> None:
     target = house.target()
-    house.proxy()
+    proxy = house.proxy()
     stays = house.client(say=b"I stay")
     leaves = house.client(say=b"I do not")
     lease = house.lease.accept()
     lease.hear_until(lambda message: len(message.get("use", ())) == 2)
+    descriptors = proxy.descriptors()
     leaves.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     leaves.close()
     lease.hear_until(lambda message: len(message.get("use", ())) == 1)
+    assert proxy.descriptors() == descriptors - 1
     lease.awake(target.port)
     assert stays.recv(6) == b"I stay"
     assert target.served == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 
@@ -9,7 +10,8 @@ import pytest
 
 from wakeport.loop import Loop
 from wakeport.proxy import pulse
-from wakeport.proxy.door import CLIENTS_MAX, Client, capacity_within
+from wakeport.proxy.dialer import Dialer
+from wakeport.proxy.door import CLIENTS_MAX, Client, Door, capacity_within
 from wakeport.proxy.leg import KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, tune
 from wakeport.proxy.linger import Linger
 from wakeport.proxy.pace import Pace
@@ -168,4 +170,56 @@ def test_patience_has_one_deadline_for_all_and_says_what_was_missing() -> None:
         "no supervisor answered on the lease within 0.05 s",
         "the container was not awake within 0.1 s",
     ]
+    loop.close()
+
+
+def test_a_client_recalled_in_its_last_moment_is_not_given_up_in_its_second_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("wakeport.proxy.dialer.REFUSED_FOR", 0)
+    loop = Loop()
+    outcome: list[str] = []
+    ends: list[socket.socket] = []
+
+    def connected(_client: Client, sock: socket.socket) -> None:
+        outcome.append("connected")
+        ends.append(sock)
+        loop.stop()
+
+    dialer = Dialer(loop, connected, lambda _client, why: outcome.append(why))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client(listener, None, 0)
+        dialer.dial(client, listener.getsockname())
+        dialer.calls[client]._failed(errno.ECONNREFUSED)
+        assert dialer.recall() == [client]
+        dialer.dial(client, listener.getsockname())
+        loop.run_forever()
+    assert outcome == ["connected"]
+    ends[0].close()
+    loop.close()
+
+
+def test_who_was_in_the_backlog_before_the_door_is_tuned_like_who_comes_later() -> None:
+    """A listener hands its options down when a client arrives, not when it is accepted."""
+    loop = Loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        early = socket.create_connection(listener.getsockname())
+        admitted: list[Client] = []
+        door = Door(loop, [listener], admitted.append, 10)
+        door.open()
+        late = socket.create_connection(listener.getsockname())
+        loop.call_in(0.05, loop.stop)
+        loop.run_forever()
+        assert not door.untuned
+        later = socket.create_connection(listener.getsockname())
+        loop.call_in(0.05, loop.stop)
+        loop.run_forever()
+        assert len(admitted) == 3
+        for client in admitted:
+            assert client.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEPALIVE_IDLE
+            assert client.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            client.sock.close()
+        for sock in (early, late, later):
+            sock.close()
+        door.shut()
     loop.close()

@@ -29,7 +29,8 @@ _BUSY = (errno.EAGAIN, errno.ETIMEDOUT, errno.EADDRNOTAVAIL, errno.EMFILE, errno
 
 
 class Dialer:
-    """`connected` gets a client and the socket of its target; `unreachable` one whom no patience helped.
+    """`connected` gets a client and the socket of its target, which is still being watched.
+    `unreachable` gets a client whom no patience helped, and the reason.
 
     One of the two is called once for each `dial`, unless it is recalled, and never from within it.
     """
@@ -100,7 +101,7 @@ class Call:
         if failure:
             self._failed(failure)
             return
-        self.dialer.loop.unwatch(self.sock.fileno())
+        # It stays watched: to change what for is one call to the kernel, to begin anew would be two.
         del self.dialer.calls[self.client]
         self.dialer.connected(self.client, self.sock)
 
@@ -114,7 +115,8 @@ class Call:
             self.dialer.loop.call_soon(lambda: self._give_up(errno.errorcode.get(failure, str(failure))))
 
     def _give_up(self, why: str) -> None:
-        if self.dialer.calls.pop(self.client, None) is not None:
+        if self.dialer.calls.get(self.client) is self:  # not recalled meanwhile
+            del self.dialer.calls[self.client]
             self.dialer.unreachable(self.client, f"{self.address[0]} port {self.address[1]}: {why}")
 
 

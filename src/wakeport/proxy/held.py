@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from wakeport.loop import Loop
+from wakeport.proxy import leg
 from wakeport.proxy.door import Client
 
 NOTHING = 0  # epoll reports EPOLLERR and EPOLLHUP all the same; epoll_ctl(2)
@@ -33,10 +33,8 @@ class WaitingRoom:
 
     def put_back(self, clients: Iterable[Client]) -> None:
         """Let clients wait again who were called already: before all others, in their own order."""
-        returned = deque(clients)
-        later = self.clients
-        self.clients = dict.fromkeys(returned)
-        self.clients.update(later)
+        returned = dict.fromkeys(clients)
+        self.clients = returned | self.clients
         for client in returned:
             self._watch(client)
 
@@ -66,6 +64,7 @@ class WaitingRoom:
             self.loop.unwatch(client.sock.fileno())
             return
         self._take_out(client)
+        leg.close(self.loop, client.sock)
         self.left(client)
 
 
