@@ -57,8 +57,12 @@ class Door:
         self.inside = 0
         self.is_open = False
         self.watching = False
+        # Accepted sockets inherit what the listener has, but not those that wait already, and the
+        # client that started this process is one of them.
+        self.untuned = set(range(len(listeners)))
         for listener in listeners:
             listener.setblocking(False)
+            tune(listener)
 
     def open(self) -> None:
         self.is_open = True
@@ -108,6 +112,7 @@ class Door:
         try:
             sock, address = self.listeners[index].accept()
         except BlockingIOError:
+            self.untuned.discard(index)
             return False
         except OSError as error:
             if error.errno in _EXHAUSTED:
@@ -118,7 +123,8 @@ class Door:
             return True
         try:
             sock.setblocking(False)
-            tune(sock)
+            if index in self.untuned:
+                tune(sock)
         except OSError:
             sock.close()  # reset before it came in
             return True

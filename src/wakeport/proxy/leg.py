@@ -18,10 +18,9 @@ _LINGER_ZERO = struct.pack("ii", 1, 0)  # struct linger, socket(7): close() send
 
 
 def tune(sock: socket.socket) -> None:
-    """No Nagle, and keepalive. Nothing to do on a Unix socket: its peer cannot vanish.
+    """No Nagle, and keepalive: for one leg, or for all that a listener will accept, tcp(7).
 
-    Set on every accepted socket although a listener hands its options down: the client that
-    started this process was in the backlog before the process could set anything on the listener.
+    Nothing to do on a Unix socket: its peer cannot vanish.
     """
     if sock.family == socket.AF_UNIX:
         return
