@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,11 +49,10 @@ def test_both_processes_together_stay_small(service: AddService) -> None:
     web = service(idle="10s")
 
     def resident() -> int:
-        pids = [str(pid) for unit in (web.units.proxy, web.units.supervisor) for pid in [web.pid(unit)]]
-        assert "0" not in pids
-        kilobytes = web.lab.run(["ps", "--format=rss=", "--pid", ",".join(pids)]).stdout.split()
-        assert len(kilobytes) == 2
-        return 1024 * sum(map(int, kilobytes))
+        pids = [*web.pids(web.units.proxy), *web.pids(web.units.supervisor)]
+        assert len(pids) == 2
+        pages = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)  # proc(5)
+        return sum(pages) * os.sysconf("SC_PAGE_SIZE")
 
     with connect(web.lab, web.port) as client:
         ask(client)
@@ -59,7 +60,5 @@ def test_both_processes_together_stay_small(service: AddService) -> None:
         assert all(answer.served for answer in web.crowd(500))
         ask(client)
         after = resident()
-    print(
-        f"resident: {alone / 1e6:.1f} MB with one client, {after / 1e6:.1f} MB after 500 more"
-    )  # pytest -rP
+    print(f"resident bytes: {alone:,} with one client, {after:,} after 500 more")  # shown by pytest -rP
     assert max(alone, after) <= MEMORY_MAX
