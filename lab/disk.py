@@ -66,10 +66,12 @@ def prepare(root: Path, wakeport: Path) -> None:
     _write(root / "etc/hosts", "127.0.0.1 localhost lab\n::1 localhost lab\n")
     _write(root / "etc/machine-id", f"{uuid.uuid4().hex}\n")
     _write(root / "etc/fstab", "")
-    # Without a rate limit and across reboots: a test may look for any line.
+    # Without a rate limit and across reboots: a test may look for any line. In one file: when journald 252
+    # begins a new one it writes the last line of the old one twice (measured).
     _write(
         root / "etc/systemd/journald.conf.d/lab.conf",
-        "[Journal]\nStorage=persistent\nRateLimitBurst=0\nForwardToConsole=no\nSystemMaxUse=128M\n",
+        "[Journal]\nStorage=persistent\nRateLimitBurst=0\nForwardToConsole=no\n"
+        "SystemMaxUse=512M\nSystemMaxFileSize=512M\n",
     )
     (root / "var/log/journal").mkdir(parents=True)
     # Or each boot would try to empty /tmp, in which the host's checkout may lie.
