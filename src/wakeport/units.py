@@ -233,6 +233,7 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
                 ("SyslogLevelPrefix", "no"),
                 ("LogRateLimitIntervalSec", "0"),
                 *_SANDBOX,
+                *_SUPERVISOR_SANDBOX,
             ],
         ),
     ]
@@ -243,7 +244,7 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
 _NO_TRIGGER_LIMIT: Final[Settings] = [("TriggerLimitIntervalSec", "0")]
 _COME_BACK: Final[Settings] = [("Restart", "on-failure"), ("RestartSec", "250ms")]
 
-# The cheap part: together about 2 ms of a start (measured), no mount namespace.
+# The cheap part: together about 1 ms of a start (measured), no mount namespace.
 _SANDBOX: Final[Settings] = [
     ("NoNewPrivileges", "yes"),
     ("CapabilityBoundingSet", ""),
@@ -255,13 +256,19 @@ _SANDBOX: Final[Settings] = [
     ("MemoryDenyWriteExecute", "yes"),
     ("KeyringMode", "private"),
     ("SystemCallArchitectures", "native"),
-    ("SystemCallFilter", "@system-service"),
+]
+
+# The first client waits for this start. To allow @system-service alone costs 2.4 ms of it, to deny what
+# that leaves out 0.2 (measured, medians of 41): far fewer rules to make and to take in.
+_SUPERVISOR_SANDBOX: Final[Settings] = [
+    ("SystemCallFilter", "~@cpu-emulation @debug @mount @obsolete @privileged @resources"),
 ]
 
 # 20 to 30 ms (measured), hidden behind the container's start. All processes of one user may
 # signal each other, and all proxies share theirs: hence no kill and no ptrace. A call that
 # is denied fails with EPERM, since a proxy that dies of it would take its clients along.
 _PROXY_SANDBOX: Final[Settings] = [
+    ("SystemCallFilter", "@system-service"),
     (
         "SystemCallFilter",
         "~@privileged @debug kill tkill tgkill pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo "
