@@ -89,25 +89,17 @@ class Side:
             return
         self.pending = None
         self.want(self.interest & ~WRITE)
-        if self.peer.ended:
-            self._shut()
-        else:
-            self.peer.want(self.peer.interest | READ)
+        self.peer.want(self.peer.interest | READ)
 
     def _end(self) -> None:
-        """The last byte of this side has been read."""
+        """This side has sent its last byte. The peer has it: while anything is pending nothing is read."""
         self.ended = True
-        self.want(self.interest & ~READ)
-        if self.peer.pending is None:
-            self.peer._shut()
-
-    def _shut(self) -> None:
-        """Pass the end on to this side; when both have ended, the relay has done its work."""
-        if self.ended and self.peer.pending is None:
+        if self.peer.ended:
             self.relay.close()
             return
+        self.want(self.interest & ~READ)
         try:
-            self.sock.shutdown(socket.SHUT_WR)
+            self.peer.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self.relay.reset()
 
