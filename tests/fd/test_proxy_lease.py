@@ -90,7 +90,6 @@ def test_who_waits_when_the_supervisor_stops_waits_for_the_next_one(house: House
     house.proxy("answer_within=0.3")
     client = house.client(say=b"patient")
     lease = house.lease.accept()
-    lease.tell("waking")
     lease.tell("stopping")
     successor = house.lease.accept()
     client.settimeout(0.8)
@@ -130,6 +129,21 @@ def test_a_restarted_container_is_used_at_its_new_address(house: House) -> None:
     lease.tell("waking")
     lease.awake(new.port)
     eventually(lambda: house.client().recv(3) == b"new")
+
+
+def test_who_is_being_connected_when_the_container_goes_waits_again(house: House) -> None:
+    """And is connected to the new address without the supervisor being asked anew."""
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        old = reserved.getsockname()[1]
+    target = house.target()
+    house.proxy()
+    client = house.client(say=b"hello")
+    lease = house.lease.accept()
+    lease.awake(old)
+    lease.tell("waking")
+    lease.awake(target.port)
+    assert client.recv(5) == b"hello"
+    assert house.lease.nobody_asks(0)
 
 
 def test_a_lease_socket_that_appears_late_is_found(house: House) -> None:

@@ -43,9 +43,10 @@ def test_a_client_that_is_still_sending_reads_the_answer_all_the_same(house: Hou
     house.proxy()
     client = house.client(say=b"POST /upload HTTP/1.1\r\nContent-Length: 700000\r\n\r\n" + b"x" * 100_000)
     fail(house)
+    assert client.recv(12) == b"HTTP/1.1 503"
     for _ in range(6):
         client.sendall(b"x" * 100_000)
-    assert everything(client).startswith(b"HTTP/1.1 503 ")
+    assert everything(client).endswith(b" s.\n")
 
 
 @pytest.mark.parametrize("words", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x16\x03\x01\x02\x00\x01", b"", b"GET"])
