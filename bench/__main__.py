@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from bench.ground import Ground
 from lab import Lab
 
 ROUNDS = 11
-CROWD_ROUNDS = 3
+CROWD_ROUNDS = 3  # at most; who is turned away here is so for reasons that do not vary
 CROWDS = (200, 500, 2000)
+RIVALS = ("recipe", "web", "classic")  # who is measured against the bare start
 
 console, progress = Console(width=200), Console(stderr=True, highlight=False)
 
@@ -28,10 +31,13 @@ console, progress = Console(width=200), Console(stderr=True, highlight=False)
 class Run:
     """One lab and those who take part in it."""
 
-    def __init__(self, ground: Ground, taking_part: list[Contender], rounds: int) -> None:
+    def __init__(
+        self, ground: Ground, taking_part: list[Contender], rounds: int, crowds: Sequence[int]
+    ) -> None:
         self.ground = ground
         self.contenders = taking_part
         self.rounds = rounds
+        self.crowds = crowds
         self.labels = {contender.name: contender.label for contender in taking_part}
 
     @property
@@ -56,15 +62,15 @@ class Run:
     def crowd(self) -> list[dict[str, Any]]:
         outcomes: dict[str, list[Any]] = {contender.name: [] for contender in self.with_port}
         rounds = []
-        for number in range(CROWD_ROUNDS):
-            for size in CROWDS:
-                self._tell(f"crowd of {size}", number + 1, CROWD_ROUNDS)
-                for contender in self.with_port:
-                    assert contender.address is not None
-                    outcome = crowd(self.ground.lab, contender.address, size)
-                    lost = contender.sleep()
-                    outcomes[contender.name].append(outcome)
-                    rounds.append({"contender": contender.name, **outcome._asdict(), "port_failed": lost})
+        of = min(self.rounds, CROWD_ROUNDS)
+        for number, size in product(range(1, of + 1), self.crowds):
+            self._tell(f"crowd of {size}", number, of)
+            for contender in self.with_port:
+                assert contender.address is not None
+                outcome = crowd(self.ground.lab, contender.address, size)
+                lost = contender.sleep()
+                outcomes[contender.name].append(outcome)
+                rounds.append({"contender": contender.name, **outcome._asdict(), "port_failed": lost})
         self._show(tables.crowd(outcomes, self.labels))
         return rounds
 
@@ -93,27 +99,37 @@ PARTS: dict[str, Callable[[Run], Any]] = {"cold": Run.cold, "crowd": Run.crowd, 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
-    with Lab() as lab:
+    with Lab() as lab, closing(Ground(lab)) as ground:
         lab.load("nginx")
-        ground = Ground(lab)
         taking_part = [each for each in contenders(ground) if each.name in {Bare.name, *given.only}]
         for contender in taking_part:
             contender.prepare()
         facts = machine.facts(ground)
-        run = Run(ground, taking_part, given.rounds)
+        run = Run(ground, taking_part, given.rounds, given.crowds)
         console.print(machine.line(facts))
-        result = {"machine": facts, **{part: PARTS[part](run) for part in PARTS if part in given.part}}
+        result = {"machine": facts, **{part: PARTS[part](run) for part in given.part or PARTS}}
     if given.json:
         given.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition(": ")[2])
-    parser.add_argument("part", nargs="*", choices=[*PARTS, []], default=list(PARTS), help="all by default")
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Side-by-side measurements in one lab: tables, and JSON with every round.",
+    )
+    # Not `choices`: argparse would also look for the empty list among them.
+    parser.add_argument("part", nargs="*", type=_part, help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the cold start (%(default)s)")
-    parser.add_argument("--only", nargs="+", default=["recipe", "web", "classic"], metavar="NAME")
+    parser.add_argument("--crowds", type=int, nargs="+", default=CROWDS, metavar="SIZE")
+    parser.add_argument("--only", nargs="+", choices=RIVALS, default=RIVALS, help="leave out the others")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round there")
     return parser
+
+
+def _part(name: str) -> str:
+    if name not in PARTS:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(PARTS)}")
+    return name
 
 
 if __name__ == "__main__":

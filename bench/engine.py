@@ -17,6 +17,9 @@ class Engine:
     def __init__(self, path: Path) -> None:
         self._connection = _OverUnix(str(path))
 
+    def close(self) -> None:
+        self._connection.close()
+
     def start(self, container: str) -> None:
         self._call("POST", f"/containers/{container}/start")
 

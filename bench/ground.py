@@ -24,6 +24,9 @@ class Ground:
         self.lab = lab
         self.engine = Engine(lab.root / "run/docker.sock")
 
+    def close(self) -> None:
+        self.engine.close()
+
     def systemctl(self, *arguments: str) -> str:
         return self.lab.run(["systemctl", *arguments]).stdout.strip()
 
