@@ -22,6 +22,7 @@ GROUP: Final = "wakeport"
 PYTHON: Final = "/usr/bin/python3"
 
 DEFAULT_STOP_TIMEOUT: Final = 10  # seconds, what Docker grants a container to end
+ANSWER_MARGIN: Final = 5  # seconds; who comes during a stop hears nothing until the next supervisor
 STOP_MARGIN: Final = 20  # seconds for all that surrounds it: thaw, API, exit
 
 # Two descriptors a connection, two more for a pipe where it splices. systemd's own
@@ -156,6 +157,7 @@ def _proxy(service: Service, called: Names, ports: list[str], facts: Facts) -> U
         f"name={service.name}",
         f"lease={called.lease_path}",
         f"ready_within={decimal(service.ready_within.seconds)}",
+        f"answer_within={facts.stop_timeout + ANSWER_MARGIN}",
         *(f"target={port}" for port in ports),
     ]
     if service.proxy != "wakeport":

@@ -144,7 +144,7 @@ def test_the_proxy_runs_as_nobody_who_matters() -> None:
     assert values(proxy, "CapabilityBoundingSet") == [""]
     assert values(proxy, "ExecStart") == [
         "/usr/bin/python3 -IS /usr/local/lib/wakeport/0.1.0-12345678/proxy.py"
-        " name=web lease=/run/wakeport/web.lease ready_within=90 target=80/tcp"
+        " name=web lease=/run/wakeport/web.lease ready_within=90 answer_within=15 target=80/tcp"
     ]
 
 
