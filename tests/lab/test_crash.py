@@ -14,7 +14,7 @@ from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service, eventually
 
 A_WAKE = 0.5  # seconds, with some to spare: within it every stage of a wake is met
-A_STOP = 0.3  # seconds
+AWAKE_FOR = 0.3  # seconds, of the half second until it is to sleep
 
 STAGES = ("waking", "awake", "stopping")
 
@@ -36,16 +36,18 @@ def test_killed_at_a_random_moment(service: AddService, shape: str, half: str, s
 
 def _kill_at(web: Service, unit: str, stage: str, chance: random.Random) -> bool:
     """Kill a unit's process somewhere in that stage; True where there was one."""
-    if stage == "waking":
-        with ThreadPoolExecutor() as elsewhere:
-            elsewhere.submit(web.get)
-            _pass(chance.uniform(0, A_WAKE))
-            return web.kill(unit)
-    assert web.get().served
+    if stage != "waking":
+        assert web.get().served
+    if stage == "awake":
+        _pass(chance.uniform(0, AWAKE_FOR))
+        return web.kill(unit)
     if stage == "stopping":
         eventually("the stop begins", lambda: web.status["state"] in ("stopping", "asleep"))
-    _pass(chance.uniform(0, A_STOP))
-    return web.kill(unit)
+    # A client that waits: for the wake, or for the stop to be over and for the wake after it.
+    with ThreadPoolExecutor() as elsewhere:
+        elsewhere.submit(web.get)
+        _pass(chance.uniform(0, A_WAKE))
+        return web.kill(unit)
 
 
 def _pass(seconds: float) -> None:

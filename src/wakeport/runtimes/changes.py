@@ -6,4 +6,6 @@ LISTENING = "listening"  # from now on nothing is missed
 STARTED = "started"
 ORDERED = "ordered"  # somebody asked the runtime to stop, kill or remove it
 ENDED = "ended"
+KILLED = "killed"  # its end was a SIGKILL, of whoever
+OUT_OF_MEMORY = "out of memory"  # and then that SIGKILL was the kernel's
 OTHER = "other"  # for example its health

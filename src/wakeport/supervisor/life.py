@@ -13,7 +13,7 @@ import time
 
 from wakeport.activation import listening_fds
 from wakeport.loop import Future, Loop, Task, any_of, now
-from wakeport.runtimes.changes import ENDED, ORDERED, STARTED
+from wakeport.runtimes.changes import ENDED, KILLED, ORDERED, OUT_OF_MEMORY, STARTED
 from wakeport.runtimes.docker.begin import Begun
 from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import Missing, RuntimeProblem
@@ -171,6 +171,8 @@ class Life:
         """Whether a person, a tool or the runtime's own end made it end, and not a fault of its own."""
         told = self.loop.spawn(self.changes.hear(ENDED))
         await self._first(told, self._wait(TOLD_WITHIN))
+        if KILLED in self.changes.told and OUT_OF_MEMORY not in self.changes.told:
+            return True  # kill(1) from outside: hardly a container does that to itself
         return ORDERED in self.changes.told or not self.changes.listening
 
     async def _is_back(self) -> bool:

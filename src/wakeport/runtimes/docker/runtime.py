@@ -7,7 +7,15 @@ import os
 import socket
 
 from wakeport.loop import Loop
-from wakeport.runtimes.changes import ENDED, LISTENING, ORDERED, OTHER, STARTED
+from wakeport.runtimes.changes import (
+    ENDED,
+    KILLED,
+    LISTENING,
+    ORDERED,
+    OTHER,
+    OUT_OF_MEMORY,
+    STARTED,
+)
 from wakeport.runtimes.docker.begin import Begun, start_path
 from wakeport.runtimes.docker.container import Container, Target, unreachable_network
 from wakeport.runtimes.docker.engine import Engine, Exchange, problem, quoted, unreachable
@@ -20,9 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # https://docs.docker.com/reference/cli/docker/system/events
-WORDS = {"start": STARTED, "die": ENDED, "kill": ORDERED, "stop": ORDERED, "destroy": ORDERED}
-
-KILLED = "137"  # 128 + SIGKILL, which no process sends itself by a fault
+WORDS = {
+    "start": STARTED,
+    "die": ENDED,
+    "oom": OUT_OF_MEMORY,
+    "kill": ORDERED,
+    "stop": ORDERED,
+    "destroy": ORDERED,
+}
+SIGKILLED = "137"  # 128 + 9, the exit code of a container that a SIGKILL ended
 
 END_WITHIN = 2.0  # seconds for the Engine to see that a container has ended
 STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
@@ -153,12 +167,13 @@ class Docker:
             while data := await stream.read():
                 *lines, pending = (pending + data).split(b"\n")
                 for event in map(json.loads, filter(None, lines)):
+                    attributes = event["Actor"]["Attributes"]
                     # The Engine's filter matches by prefix: "web" hears of "web2" too.
-                    about = event["Actor"]["Attributes"]
-                    if about.get("name") == self.name:
-                        if about.get("exitCode") == KILLED:
-                            tell(ORDERED)
-                        tell(WORDS.get(event["Action"], OTHER))
+                    if attributes.get("name") != self.name:
+                        continue
+                    if attributes.get("exitCode") == SIGKILLED:
+                        tell(KILLED)
+                    tell(WORDS.get(event["Action"], OTHER))
         finally:
             stream.close()
 

@@ -1,0 +1,42 @@
+"""When a container sleeps, when it does not, and what is left of it then."""
+
+from __future__ import annotations
+
+import time
+
+from tests.lab import clients
+from tests.lab.services import AddService, eventually
+
+IDLE = 3.0  # seconds
+
+
+def test_idle_stop_is_decided_in_time(service: AddService, shape: str) -> None:
+    web = service(shape=shape, idle=f"{IDLE:g}s")
+    assert web.get().served
+    last_client_gone = time.monotonic()
+    eventually("the stop begins", lambda: web.status["state"] in ("stopping", "asleep"))
+    decided = time.monotonic() - last_client_gone
+    assert IDLE - 0.1 < decided < IDLE + 2, decided
+    web.falls_asleep()
+
+
+def test_nothing_of_ours_runs_while_asleep(service: AddService, shape: str) -> None:
+    web = service(shape=shape)
+    assert not web.processes
+    assert web.get().served
+    web.falls_asleep()
+    everything = web.lab.run(["ps", "-eo", "args"]).stdout
+    assert "wakeport" not in everything
+    assert web.status["state"] == "asleep"
+
+
+def test_silent_connection_keeps_the_container_awake(service: AddService, shape: str) -> None:
+    web = service(shape=shape, idle="1s")
+    with clients.connect(web.lab) as silent:
+        web.reaches("awake")
+        connected = time.monotonic()
+        while time.monotonic() - connected < 4:
+            assert web.status["state"] == "awake"
+            time.sleep(0.1)
+        assert clients.ask(silent)
+    web.falls_asleep()

@@ -1,0 +1,36 @@
+"""Clients that come while the container is about to stop, or stops."""
+
+from __future__ import annotations
+
+import time
+
+from tests.lab import clients
+from tests.lab.rounds import rounds
+from tests.lab.services import AddService, Service, eventually
+
+BEFORE, AFTER = 0.2, 0.8  # seconds around the decision to stop; a stop takes about 0.3
+EVERY = 0.02  # seconds from one client to the next
+
+
+def test_no_client_around_a_stop_is_lost(service: AddService, shape: str) -> None:
+    """The first client of each round comes a little later in relation to the decision than that before."""
+    web = service(shape=shape, idle="500ms")
+    assert web.get().served
+    count = rounds(10, full=100)
+    stops = 0
+    for turn in range(count):
+        decision = _decision(web) - time.time()
+        first = decision - BEFORE + (BEFORE + AFTER) * turn / count
+        moments = [first + EVERY * index for index in range(int((decision + AFTER - first) / EVERY) + 1)]
+        began = web.status["last_wake"]["at"]
+        answers = clients.clients_at(web.lab, moments)
+        assert [str(answer) for answer in answers if not answer.served] == [], f"round {turn}"
+        stops += web.status["last_wake"]["at"] > began
+    assert stops >= count / 2, f"only {stops} of {count} rounds met a stop"
+    web.falls_asleep()
+
+
+def _decision(web: Service) -> float:
+    """When the supervisor is going to stop the container, in seconds of the epoch."""
+    eventually("the time to sleep is set", lambda: web.status["sleeps_at"])
+    return float(web.status["sleeps_at"])
