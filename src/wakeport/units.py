@@ -170,6 +170,8 @@ def _proxy(service: Service, called: Names, ports: list[str], facts: Facts) -> U
                 # No After= on the supervisor: both start at once, this behind the container's own start.
                 ("Wants", f"{called.lease} {called.supervisor}"),
                 ("Requires", called.socket),
+                # A proxy that outlived the lease socket would ask in vain; a fresh one brings it back.
+                ("PartOf", called.lease),
                 ("After", f"{called.socket} {called.lease}"),
                 ("StartLimitIntervalSec", "0"),
             ],
