@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lab import Lab
-from tests.lab.programs import web_server
+from tests.lab.applications import web_server
 from tests.lab.services import AddService, Service, eventually
 
 NEW_PAGE = "This is the new one.\n"
