@@ -210,6 +210,17 @@ class Loop:
             if signum in self.signals:
                 self.signals[signum]()
 
+    def hold_signals(self) -> None:
+        """Hear all that have come, and let those that come now wait for whoever unblocks them."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
+        try:
+            self._deliver_signals(READ)
+        except BlockingIOError:
+            return  # none had come
+
+    def release_signals(self) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self.signals)
+
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> Task[T]:
         """Run `coroutine` beside what runs now, from the next turn on."""
         task = Task(self, coroutine)

@@ -266,9 +266,13 @@ class Life:
     def _renew(self) -> None:
         """Become the newer version; where that cannot be executed, go on as we are."""
         self.told_to_renew = Future()
-        handover = Handover(self.awake_since, time.time(), self.leases.holders.values())
-        problem = exec_successor(self.options.state, self.lease_fd, handover)
-        self._say(f"the newer version cannot be started, going on with this one: {problem}")
+        # It comes up with them held, as at any start: a stop must not kill it before it can hear one.
+        self.loop.hold_signals()
+        if not self.told_to_stop.done:
+            handover = Handover(self.awake_since, time.time(), self.leases.holders.values())
+            problem = exec_successor(self.options.state, self.lease_fd, handover)
+            self._say(f"the newer version cannot be started, going on with this one: {problem}")
+        self.loop.release_signals()
 
     async def _resume(self, handover: Handover) -> Awake:
         """Go on where our older self left off."""

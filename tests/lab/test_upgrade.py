@@ -1,0 +1,126 @@
+"""A newer version takes over while clients are being served, and none of them notices."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wakeport
+from lab import Lab
+from tests.lab.clients import ask, connect
+from tests.lab.programs import DIES_AT_ONCE, POURS, python
+from tests.lab.services import AddService, Service, eventually
+
+NEWER = "99.0.0"
+
+
+@pytest.fixture
+def newer(lab: Lab) -> Iterator[str]:
+    """The directory, as the lab sees it, of a newer version of wakeport."""
+    source = lab.root / "var/tmp/newer"
+    shutil.copytree(Path(wakeport.__file__).parent, source / "wakeport")
+    init = source / "wakeport/__init__.py"
+    init.write_text(init.read_text().replace(wakeport.__version__, NEWER))
+    yield "/var/tmp/newer"
+    shutil.rmtree(source)
+
+
+def upgrade(service: Service, newer: str) -> None:
+    """What a person does who has installed a newer version."""
+    service.lab.run(["wakeport", "apply"], env={"PYTHONPATH": newer})
+
+
+def runs(service: Service, version: str) -> bool:
+    """Whether the supervisor that runs is of that version."""
+    commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in service.pids(service.units.supervisor)]
+    return any(f"/usr/local/lib/wakeport/{version}-" in command for command in commands)
+
+
+def test_a_transfer_goes_on_across_an_upgrade(service: AddService, newer: str) -> None:
+    web = service(idle="1s", image="python", command=python(POURS), create=[DIES_AT_ONCE])
+    received = hashlib.blake2b()
+    with connect(web.lab) as client:
+        client.sendall(b"64\n")
+        received.update(client.recv(1 << 16))
+        supervisor, proxy = web.pids(web.units.supervisor), web.pids(web.units.proxy)
+        upgrade(web, newer)
+        eventually("the newer supervisor", lambda: runs(web, NEWER))
+        assert web.pids(web.units.supervisor) == supervisor
+        assert web.pids(web.units.proxy) == proxy
+        while piece := client.recv(1 << 20):
+            received.update(piece)
+    whole = b"".join(number.to_bytes(8, "big") + bytes(range(256)) * 4096 for number in range(64))
+    assert received.hexdigest() == hashlib.blake2b(whole).hexdigest()
+    web.falls_asleep()
+
+
+def test_the_lease_is_kept_and_so_is_the_container(service: AddService, newer: str) -> None:
+    web = service(idle="1s")
+    with connect(web.lab) as client:
+        ask(client)
+        woken = web.status
+        started = web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
+        upgrade(web, newer)
+        eventually("the newer supervisor", lambda: runs(web, NEWER))
+        time.sleep(3)  # that nothing happens has no event to wait for: three times its idle time
+        assert ask(client).startswith("<!doctype html>")
+        assert web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web") == started
+        for fact in ("state", "since", "container_id", "owned", "targets", "last_wake"):
+            assert web.status[fact] == woken[fact], fact
+        assert [lease["who"] for lease in web.status["leases"]] == ["proxy"]
+    web.falls_asleep()
+
+
+def test_asleep_it_wakes_as_the_newer_version(service: AddService, newer: str) -> None:
+    web = service(idle="1s")
+    upgrade(web, newer)
+    assert web.is_asleep
+    assert web.get().served
+    assert runs(web, NEWER)
+    copies = [path.name for path in (web.lab.root / "usr/local/lib/wakeport").iterdir()]
+    assert [name.partition("-")[0] for name in copies] == [NEWER]
+
+
+def test_the_older_copy_goes_with_the_last_process_that_runs_from_it(service: AddService, newer: str) -> None:
+    web = service(idle="1s")
+    copies = web.lab.root / "usr/local/lib/wakeport"
+    with connect(web.lab) as client:
+        ask(client)
+        upgrade(web, newer)
+        assert len(list(copies.iterdir())) == 2  # the proxy that serves this client is of the older one
+        assert ask(client).startswith("<!doctype html>")
+    web.falls_asleep()
+    upgrade(web, newer)
+    assert [path.name.partition("-")[0] for path in copies.iterdir()] == [NEWER]
+
+
+def test_a_version_that_cannot_be_executed_is_not_changed_to(service: AddService) -> None:
+    web = service(idle="1s")
+    with connect(web.lab) as client:
+        ask(client)
+        (web.lab.root / "run/wakeport/web/next").write_text('["/nowhere/python3", "supervisor.py"]')
+        web.systemctl("kill", "--signal=HUP", "--kill-who=main", web.units.supervisor)
+        log = ["journalctl", "--quiet", "--unit", web.units.supervisor, "--grep", "newer version cannot be"]
+        eventually("it says so", lambda: web.lab.run(log, check=False).stdout)
+        assert ask(client).startswith("<!doctype html>")
+        assert web.status["state"] == "awake"
+    web.falls_asleep()
+
+
+def test_a_stop_in_the_middle_of_an_upgrade_stops_the_container(service: AddService) -> None:
+    """In its first milliseconds the newer supervisor hears no signal yet; none may kill it there."""
+    web = service(idle="1h")
+    for pause in range(0, 40, 5):
+        assert web.get().served
+        [pid] = web.pids(web.units.supervisor)
+        os.kill(pid, signal.SIGHUP)
+        time.sleep(pause / 1000)
+        os.kill(pid, signal.SIGTERM)
+        web.falls_asleep()
