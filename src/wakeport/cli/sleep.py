@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from wakeport import facts, status
@@ -15,6 +17,9 @@ from wakeport.systemd import Systemd
 from wakeport.units import names
 
 NAMED = 5  # clients that are named; of more, their number says enough
+
+# Seconds. The proxy waits 0.1 until it gives the lease up, and the supervisor 0.2 until it publishes that.
+SETTLES_WITHIN = 0.6
 
 
 @click.command("sleep")
@@ -31,14 +36,24 @@ def verb(name: str, force: bool) -> None:
         return
     if report["state"] == AWAKE and not report["owned"]:
         raise _started_by_hand(service)
-    busy = status.clients(report["leases"])
-    if busy and not force:
+    busy = [] if force else _live_clients(layout, name)
+    if busy:
         more = f" and {len(busy) - NAMED} more" if len(busy) > NAMED else ""
         raise InTheWay(
             f"{name} serves {', '.join(busy[:NAMED])}{more}", f"cut them off: wakeport sleep --force {name}"
         )
     systemd.stop(names(name).supervisor)
     click.echo(f"{name} is asleep")
+
+
+def _live_clients(layout: Layout, name: str) -> list[str]:
+    """Who is being served, as far as that is still so when the news of who has left is through."""
+    until = time.monotonic() + SETTLES_WITHIN
+    while True:
+        found = status.clients(status.published(layout, name).get("leases", []))
+        if not found or time.monotonic() > until:
+            return found
+        time.sleep(0.05)
 
 
 def _refuse_one_started_by_hand(service: Service) -> None:
