@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -244,12 +243,6 @@ def on_disk(tmp_path: Path) -> list[str]:
     return [str(tmp_path / name) for name in written]
 
 
-needs_systemd_analyze = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="no systemd-analyze here"
-)
-
-
-@needs_systemd_analyze
 def test_systemd_finds_nothing_to_complain_about(on_disk: list[str]) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", *on_disk], capture_output=True, text=True, check=False
@@ -258,7 +251,6 @@ def test_systemd_finds_nothing_to_complain_about(on_disk: list[str]) -> None:
     assert ours == []
 
 
-@needs_systemd_analyze
 def test_the_proxy_is_well_locked_up(tmp_path: Path) -> None:
     path = tmp_path / "wakeport-web.service"
     path.write_text(texts()["wakeport-web.service"])
