@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
 from tests.lab.applications import deaf, web_server
-from tests.lab.services import AddService, eventually
+from tests.lab.services import PATIENCE, AddService, Service, eventually
 
 
 def test_first_client_is_served_once_a_slow_application_listens(service: AddService, shape: str) -> None:
@@ -28,3 +34,29 @@ def test_clients_of_an_application_that_never_listens_hear_so_at_the_deadline(
     assert again.told_no, again
     web.falls_asleep()
     assert not web.container_runs
+
+
+def test_time_spent_cooling_down_is_not_taken_from_the_wake_that_follows(service: AddService) -> None:
+    """The deadline was counted from the supervisor's start: after a long enough wait every wake failed."""
+    web = service("web", "--ready-within=3s", command=web_server(listens_after=2))
+    lab = web.lab
+    lab.docker("rename", "web", "away")
+    mended = False
+    for said in leased(web):
+        if not mended and said.get("retry_after", 0) > 1.5:
+            lab.docker("rename", "away", "web")
+            mended = True
+        if said["state"] == "awake":
+            break
+        assert "not ready within" not in said.get("reason", "")
+    assert web.get().served
+
+
+def leased(web: Service) -> Iterator[dict[str, Any]]:
+    """What is said to somebody who asks for the container all the time, one supervisor after another."""
+    while True:
+        with socket.socket(socket.AF_UNIX) as lease:
+            lease.settimeout(PATIENCE)
+            lease.connect(str(web.lab.root / web.units.lease_path[1:]))
+            with lease.makefile() as lines, contextlib.suppress(ConnectionResetError):
+                yield from map(json.loads, lines)

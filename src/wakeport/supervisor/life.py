@@ -68,12 +68,14 @@ class Life:
 
     async def live(self, stamps: Stamps, handover: Handover | None) -> int:
         try:
-            if handover is None and not await self._may_wake():
-                return self._leave()
-            self.loop.spawn(self.changes.follow())
             if handover is None:
-                awake = await self._wake(stamps)
+                settled = await self._settle(stamps)
+                if settled is None:
+                    return self._leave()
+                self.loop.spawn(self.changes.follow())
+                awake = await self._wake(settled)
             else:
+                self.loop.spawn(self.changes.follow())
                 awake = await self._resume(handover)
             while await self._stay_awake(awake):
                 awake = await self._wake(Stamps(now(), now()))
@@ -83,26 +85,29 @@ class Life:
             return await self._give_up(str(failure))
         return self._leave()
 
-    async def _may_wake(self) -> bool:
-        """See through what a predecessor left: a failure that cools down, a stop that was cut short."""
-        if self.record.wait_left() > 0:
-            if not await self._cool_down():
-                return False
-            self.record.intend()
-        if self.record.phase == STOPPING:
+    async def _settle(self, stamps: Stamps) -> Stamps | None:
+        """See through what a predecessor left: a failure that cools down, a stop that was cut short.
+
+        The stamps of the wake that follows; None where nobody asks for one.
+        """
+        cooling, stopping = self.record.wait_left() > 0, self.record.phase == STOPPING
+        if not cooling and not stopping:
+            return stamps
+        if cooling:
+            await self._cool_down()
+        if stopping:
             self.announcer.stopping(waits_for="the stop that was under way")
             await self._stop_ours(self.record.container_id)
-            self.record.intend()
-        return True
+        if self.told_to_stop.done or not self.leases.last_look():
+            return None
+        self.record.intend()
+        return Stamps(now(), now())
 
-    async def _cool_down(self) -> bool:
-        """Answer every lease at once until the next attempt may be made; False where nobody asks for it."""
-        while (left := self.record.wait_left()) > 0:
+    async def _cool_down(self) -> None:
+        """Answer every lease at once until the next attempt may be made."""
+        while (left := self.record.wait_left()) > 0 and not self.told_to_stop.done:
             self.announcer.failed(self.record)
             await self._something(left)
-            if self.told_to_stop.done:
-                return False
-        return self.leases.last_look()
 
     async def _wake(self, stamps: Stamps) -> Awake:
         awake = await self.wake.ready(stamps)
