@@ -7,9 +7,7 @@ import pytest
 from lab import Lab
 from tests.lab.clients import accepts, ask, connect, get
 from tests.lab.services import AddService, Service, eventually
-
-# What changes by itself, and what useradd leaves as its own backup, whoever calls it.
-NOT_LOOKED_AT = r"/run/(docker|containerd|log|systemd/(journal|units|inaccessible)|user|udev)|/etc/[a-z]+-$"
+from tests.lab.traces import files_and_accounts
 
 
 def edit(service: Service, before: str, after: str) -> None:
@@ -22,14 +20,6 @@ def edit(service: Service, before: str, after: str) -> None:
 
 def apply(service: Service) -> str:
     return service.lab.run(["wakeport", "apply", service.name]).stdout
-
-
-def files_and_accounts(lab: Lab) -> list[str]:
-    """Every file with its mode, owner and content, and every user and group."""
-    find = r"find /etc /usr/local /run -xdev -printf '%p %y %m %U %G %l\n'"
-    sums = "find /etc /usr/local -xdev -type f -exec sha256sum {} +"
-    script = f"({find}; {sums}) | grep -vE '{NOT_LOOKED_AT}' | sort; cat /etc/passwd /etc/group /etc/shadow"
-    return lab.run(["sh", "-c", script]).stdout.splitlines()
 
 
 @pytest.mark.parametrize("awake", [False, True], ids=["asleep", "awake"])
