@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,16 @@ from tests.lab.programs import DIES_AT_ONCE, POURS, python
 from tests.lab.services import AddService, Service, eventually
 
 NEWER = "99.0.0"
+
+# Logs a line every 10 ms, each with its number.
+TICKS = """
+import itertools, socketserver, threading, time
+server = socketserver.TCPServer(("", 80), socketserver.BaseRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+for number in itertools.count():
+    print("tick", number)
+    time.sleep(0.01)
+"""
 
 
 @pytest.fixture
@@ -76,6 +87,26 @@ def test_the_lease_is_kept_and_so_is_the_container(service: AddService, newer: s
             assert web.status[fact] == woken[fact], fact
         assert [lease["who"] for lease in web.status["leases"]] == ["proxy"]
     web.falls_asleep()
+
+
+def test_the_log_goes_on_with_no_line_lost_or_twice(service: AddService) -> None:
+    web = service(idle="1h", image="python", command=python(TICKS), create=[DIES_AT_ONCE])
+    web.lab.run(["wakeport", "wake", "web"])
+    for count in (50, 100, 150):
+        web.systemctl("kill", "--signal=HUP", "--kill-who=main", web.units.supervisor)
+        eventually(f"{count} lines of its log", partial(has_ticked, web, count))
+    said = ticks(web)
+    assert said == [f"tick {number}" for number in range(len(said))]
+
+
+def ticks(service: Service) -> list[str]:
+    since = f"--since=@{service.added_at:.6f}"
+    log = ["journalctl", "--quiet", "--output=cat", since, "--unit", service.units.supervisor]
+    return [line for line in service.lab.run(log).stdout.splitlines() if line.startswith("tick ")]
+
+
+def has_ticked(service: Service, count: int) -> bool:
+    return len(ticks(service)) >= count
 
 
 def test_asleep_it_wakes_as_the_newer_version(service: AddService, newer: str) -> None:
