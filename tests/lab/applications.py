@@ -10,8 +10,13 @@ from lab.images import PAGE
 OBEDIENT: Final = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit())\n"
 
 
-def web_server(listens_after: float = 0.0, page: str = PAGE, ends_after: float | None = None) -> list[str]:
-    """Serves `page` on port 80 once so many seconds have passed, and ends so many seconds after that."""
+def web_server(
+    listens_after: float = 0.0, page: str = PAGE, ends_after: float | None = None, obedient: bool = True
+) -> list[str]:
+    """Serves `page` on port 80 once so many seconds have passed, and ends so many seconds after that.
+
+    One that is not obedient ends only when it is killed.
+    """
     program = f"""
 import http.server, threading, time, os
 class Page(http.server.BaseHTTPRequestHandler):
@@ -25,7 +30,7 @@ server = http.server.ThreadingHTTPServer(("", 80), Page)
 """
     if ends_after is not None:
         program += f"threading.Timer({ends_after}, lambda: os._exit(3)).start()\n"
-    return ["python3", "-c", f"{OBEDIENT}{program}server.serve_forever()"]
+    return ["python3", "-c", f"{OBEDIENT if obedient else ''}{program}server.serve_forever()"]
 
 
 def deaf() -> list[str]:

@@ -40,8 +40,8 @@ def test_docker_restarted_under_a_trickle_of_clients(service: AddService) -> Non
     web.falls_asleep()
 
 
-def test_docker_restarted_while_asleep(service: AddService, shape: str) -> None:
-    web = service(shape=shape)
+def test_docker_restarted_while_asleep(service: AddService) -> None:
+    web = service()
     assert web.get().served
     web.falls_asleep()
     web.systemctl("restart", DOCKER)
@@ -72,8 +72,8 @@ def test_docker_restarted_with_live_restore(service: AddService) -> None:
         web.systemctl("restart", DOCKER)
 
 
-def test_client_wakes_docker_too(service: AddService, shape: str) -> None:
-    web = service(shape=shape)
+def test_client_wakes_docker_too(service: AddService) -> None:
+    web = service()
     web.systemctl("stop", DOCKER)
     first = web.get()
     assert first.served, first
@@ -99,8 +99,21 @@ def test_stopped_docker_is_the_reason_that_clients_hear(without_docker_socket: S
     web.falls_asleep()
 
 
-def test_docker_that_is_stopped_while_awake_stays_stopped(service: AddService, shape: str) -> None:
-    web = service(shape=shape)
+def test_docker_that_hangs_is_the_reason_that_clients_hear(service: AddService) -> None:
+    web = service("web", "--ready-within=3s")
+    web.systemctl("kill", "--signal=STOP", DOCKER)
+    try:
+        answers = web.crowd(10)
+        assert [str(answer) for answer in answers if not answer.told_no] == []
+        assert "not ready within 3 s" in answers[0].body
+    finally:
+        web.systemctl("kill", "--signal=CONT", DOCKER)
+    eventually("the next client after the back-off is served", lambda: web.get().served, within=20)
+    web.falls_asleep()
+
+
+def test_docker_that_is_stopped_while_awake_stays_stopped(service: AddService) -> None:
+    web = service()
     assert web.get().served
     web.systemctl("stop", DOCKER)
     stopped = time.monotonic()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.lab import clients
+from tests.lab.applications import web_server
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service, eventually
 
@@ -27,6 +30,24 @@ def test_no_client_around_a_stop_is_lost(service: AddService, shape: str) -> Non
         assert [str(answer) for answer in answers if not answer.served] == [], f"round {turn}"
         stops += web.status["last_wake"]["at"] > began
     assert stops >= count / 2, f"only {stops} of {count} rounds met a stop"
+    web.falls_asleep()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_client_that_comes_during_a_slow_stop_is_served_after_it(
+    service: AddService, shape: str, killed: bool
+) -> None:
+    """The stop is seen through, also by a successor of the supervisor that began it."""
+    stubborn = web_server(obedient=False)
+    web = service(shape=shape, idle="500ms", command=stubborn, create=["--stop-timeout=3"])
+    assert web.get().served
+    first = web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
+    web.reaches("stopping")
+    if killed:
+        web.kill(web.units.supervisor)
+    following = web.get()
+    assert following.served, following
+    assert web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web") != first
     web.falls_asleep()
 
 
