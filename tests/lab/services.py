@@ -14,7 +14,7 @@ from lab import Lab
 from tests.lab import clients
 from wakeport.units import names
 
-SHAPES: Final = ("wakeport", "systemd-socket-proxyd")
+RELAY, CLASSIC = SHAPES = ("wakeport", "systemd-socket-proxyd")  # the values of `proxy`
 
 PATIENCE: Final = 60.0  # seconds; how long a state may take to come that has no time of its own
 

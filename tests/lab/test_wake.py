@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.lab.clients import ask, connect
-from tests.lab.services import AddService
+from tests.lab.services import CLASSIC, RELAY, AddService
 
 # Bytes, resident, of proxy and supervisor together while the container is awake.
 MEMORY_MAX = 24 * 1024 * 1024
 
 
-def test_the_first_client_is_served_and_the_last_one_lets_it_sleep(service: AddService) -> None:
-    web = service()
+def test_the_first_client_is_served_and_the_last_one_lets_it_sleep(service: AddService, shape: str) -> None:
+    web = service(shape=shape)
     assert web.is_asleep
     assert web.get().served
     assert web.container_runs
@@ -25,23 +24,16 @@ def test_the_first_client_is_served_and_the_last_one_lets_it_sleep(service: AddS
     assert web.get().served
 
 
-@pytest.mark.parametrize("count", [200, 500, 2000])
-def test_simultaneous_first_clients_are_all_served(service: AddService, count: int) -> None:
-    web = service(idle="10s")
+CROWDS = [*((RELAY, count) for count in (200, 500, 2000)), (CLASSIC, 200)]
+
+
+@pytest.mark.parametrize(("shape", "count"), CROWDS)
+def test_simultaneous_first_clients_are_all_served(service: AddService, shape: str, count: int) -> None:
+    web = service(idle="10s", shape=shape)
     answers = web.crowd(count)
     assert len(answers) == count
     unserved = [answer for answer in answers if not answer.served]
     assert not unserved, f"{len(unserved)} of {count}: {unserved[0]}"
-
-
-def test_a_silent_connection_keeps_it_awake(service: AddService) -> None:
-    web = service(idle="1s")
-    with connect(web.lab, web.port) as client:
-        web.reaches("awake")
-        time.sleep(3)  # that nothing happens has no event to wait for: three times its idle time
-        assert web.status["state"] == "awake"
-        assert ask(client).startswith("<!doctype html>")
-    web.falls_asleep()
 
 
 def test_both_processes_together_stay_small(service: AddService) -> None:
