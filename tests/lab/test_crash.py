@@ -25,13 +25,15 @@ def test_killed_at_a_random_moment(service: AddService, shape: str, half: str, s
     web = service(shape=shape, idle="500ms")
     unit = web.units.proxy if half == "proxy" else web.units.supervisor
     chance = random.Random(f"{half} {stage}")
-    killed = 0
-    for _ in range(rounds(4, full=20)):
+    wanted = rounds(2, full=20)
+    killed = tried = 0
+    while killed < wanted:
+        assert tried < 5 * wanted, "few kills meet a living process: the moments are chosen badly"
+        tried += 1
         killed += _kill_at(web, unit, stage, chance)
         following = web.get()
         assert following.served, following
         web.falls_asleep()
-    assert killed > 0, "no kill met a living process: the moments are chosen badly"
 
 
 def _kill_at(web: Service, unit: str, stage: str, chance: random.Random) -> bool:
@@ -58,7 +60,7 @@ def _pass(seconds: float) -> None:
 def test_held_clients_are_served_though_their_supervisor_is_killed(service: AddService) -> None:
     web = service()
     chance = random.Random("held")
-    for _ in range(rounds(3, full=20)):
+    for _ in range(rounds(2, full=20)):
         with ThreadPoolExecutor() as elsewhere:
             held = elsewhere.submit(web.crowd, 20)
             _pass(chance.uniform(0, A_WAKE))
@@ -105,7 +107,7 @@ def test_container_killed_while_awake(
     service: AddService, shape: str, kill: Callable[[Service], None]
 ) -> None:
     web = service(shape=shape)
-    for _ in range(rounds(4, full=20)):
+    for _ in range(rounds(3, full=20)):
         # Killed within moments of being ready each time: that is not the container's own fault.
         assert web.get().served
         kill(web)

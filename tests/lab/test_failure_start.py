@@ -46,7 +46,7 @@ def test_crowd_at_a_container_that_cannot_start(
 ) -> None:
     web = service(shape=shape)
     spoil(web.lab)
-    seconds = rounds(4, full=10)
+    seconds = rounds(2, full=10)
     answers = web.crowd(100 * seconds, over=seconds)
     _all_heard_in_time(web, answers)
     assert all(answer.told_no for answer in answers), _unlike(answers)
@@ -57,7 +57,7 @@ def test_crowd_at_a_container_that_cannot_start(
 def test_crowd_at_a_container_that_ends_when_it_is_ready(service: AddService, shape: str) -> None:
     web = service(shape=shape)
     _ends_when_ready(web.lab)
-    seconds = rounds(4, full=10)
+    seconds = rounds(2, full=10)
     answers = web.crowd(100 * seconds, over=seconds)
     _all_heard_in_time(web, answers)
     # Who had reached the application in its tenth of a second shared its fate.

@@ -57,8 +57,8 @@ def test_first_client_after_a_recreation_is_served_by_the_new_one(service: AddSe
 
 
 @pytest.mark.parametrize("before", ["awake", "asleep"])
-def test_docker_restart_by_hand(service: AddService, shape: str, before: str) -> None:
-    web = service(shape=shape)
+def test_docker_restart_by_hand(service: AddService, before: str) -> None:
+    web = service()
     assert web.get().served
     if before == "asleep":
         web.falls_asleep()

@@ -11,8 +11,8 @@ from tests.lab.rounds import rounds
 from tests.lab.services import AddService, eventually
 
 
-def test_unit_started_by_hand_wakes_the_container(service: AddService, shape: str) -> None:
-    web = service(shape=shape)
+def test_unit_started_by_hand_wakes_the_container(service: AddService) -> None:
+    web = service()
     for unit in (web.units.supervisor, web.units.proxy):
         web.systemctl("start", unit)
         web.reaches("awake")
@@ -21,8 +21,8 @@ def test_unit_started_by_hand_wakes_the_container(service: AddService, shape: st
         web.falls_asleep()
 
 
-def test_supervisor_stopped_by_hand_stops_the_container(service: AddService, shape: str) -> None:
-    web = service(shape=shape)
+def test_supervisor_stopped_by_hand_stops_the_container(service: AddService) -> None:
+    web = service()
     assert web.get().served
     web.systemctl("stop", web.units.supervisor)
     assert not web.container_runs
@@ -33,9 +33,9 @@ def test_supervisor_stopped_by_hand_stops_the_container(service: AddService, sha
 
 @pytest.mark.parametrize("which", ["proxy", "supervisor", "lease", "socket"])
 def test_next_client_is_served_after_one_unit_was_stopped_and_started(
-    service: AddService, shape: str, which: str
+    service: AddService, which: str
 ) -> None:
-    web = service(shape=shape)
+    web = service()
     unit = getattr(web.units, which)
     for awake in (True, False):
         if awake:
@@ -49,8 +49,8 @@ def test_next_client_is_served_after_one_unit_was_stopped_and_started(
     web.falls_asleep()
 
 
-def test_stopped_lease_socket_does_not_close_the_port(service: AddService, shape: str) -> None:
-    web = service(shape=shape)
+def test_stopped_lease_socket_does_not_close_the_port(service: AddService) -> None:
+    web = service()
     assert web.get().served
     web.systemctl("stop", web.units.lease)
     following = web.get()
@@ -58,12 +58,12 @@ def test_stopped_lease_socket_does_not_close_the_port(service: AddService, shape
     web.falls_asleep()
 
 
-def test_units_stopped_and_started_in_any_order(service: AddService, shape: str) -> None:
-    web = service(shape=shape)
+def test_units_stopped_and_started_in_any_order(service: AddService) -> None:
+    web = service()
     units = (web.units.socket, web.units.proxy, web.units.lease, web.units.supervisor)
     orders = list(permutations(units))
     chance = random.Random("any order")
-    for stop_order in chance.sample(orders, rounds(4, full=len(orders))):
+    for stop_order in chance.sample(orders, rounds(3, full=len(orders))):
         start_order = chance.choice(orders)
         for unit in stop_order:
             web.systemctl("stop", unit)
