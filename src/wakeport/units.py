@@ -127,7 +127,13 @@ def _socket(service: Service) -> Unit:
         socket += [("SocketMode", "0666"), ("RemoveOnStop", "yes")]
     listening = ", ".join(str(place) for place in places)
     return [
-        ("Unit", [_description(f"{listening} wakes {service.container} (wakeport {service.name})")]),
+        (
+            "Unit",
+            [
+                _description(f"{listening} wakes {service.container} (wakeport {service.name})"),
+                *_NO_START_LIMIT,
+            ],
+        ),
         ("Socket", [*socket, *_NO_TRIGGER_LIMIT]),
         ("Install", [("WantedBy", "sockets.target")]),
     ]
@@ -135,7 +141,13 @@ def _socket(service: Service) -> Unit:
 
 def _lease(service: Service, called: Names) -> Unit:
     return [
-        ("Unit", [_description(f"Leases that keep {service.container} awake (wakeport {service.name})")]),
+        (
+            "Unit",
+            [
+                _description(f"Leases that keep {service.container} awake (wakeport {service.name})"),
+                *_NO_START_LIMIT,
+            ],
+        ),
         (
             "Socket",
             [
@@ -173,7 +185,7 @@ def _proxy(service: Service, called: Names, ports: list[str], facts: Facts) -> U
                 # A proxy that outlived the lease socket would ask in vain; a fresh one brings it back.
                 ("PartOf", called.lease),
                 ("After", f"{called.socket} {called.lease}"),
-                ("StartLimitIntervalSec", "0"),
+                *_NO_START_LIMIT,
             ],
         ),
         (
@@ -216,7 +228,7 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
                 ("Requires", called.lease),
                 # Order only: what can fail must never be required, or one failed start closes the port.
                 ("After", f"{called.lease} docker.service docker.socket"),
-                ("StartLimitIntervalSec", "0"),
+                *_NO_START_LIMIT,
             ],
         ),
         (
@@ -246,6 +258,8 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
 # What a socket starts comes back by Restart= at most four times a second, and start
 # jobs wait during that time: the limits that would close the port for good can go.
 _NO_TRIGGER_LIMIT: Final[Settings] = [("TriggerLimitIntervalSec", "0")]
+# For the sockets too: one that is stopped and started by hand six times in 10 s would stay closed.
+_NO_START_LIMIT: Final[Settings] = [("StartLimitIntervalSec", "0")]
 _COME_BACK: Final[Settings] = [("Restart", "on-failure"), ("RestartSec", "250ms")]
 
 # The cheap part: together about 1 ms of a start (measured), no mount namespace.

@@ -58,6 +58,16 @@ def test_stopped_lease_socket_does_not_close_the_port(service: AddService) -> No
     web.falls_asleep()
 
 
+def test_socket_that_is_restarted_often_stays_open(service: AddService) -> None:
+    """systemd's usual limit of five starts in ten seconds closed the port for good."""
+    web = service()
+    for _ in range(7):
+        web.systemctl("stop", web.units.socket, web.units.lease)
+        web.systemctl("start", web.units.socket, web.units.lease)
+    assert web.get().served
+    web.falls_asleep()
+
+
 def test_units_stopped_and_started_in_any_order(service: AddService) -> None:
     web = service()
     units = (web.units.socket, web.units.proxy, web.units.lease, web.units.supervisor)

@@ -119,6 +119,7 @@ def test_nothing_that_a_socket_starts_can_close_the_port() -> None:
         assert not re.search(
             "^(Condition|Assert|ExecCondition|BindsTo|Requisite|ExecStop|FlushPending)", text, re.MULTILINE
         )
+        assert values(text, "StartLimitIntervalSec") == ["0"]
         if name.endswith(".socket"):
             assert sections == ["Unit", "Socket", "Install", "X-Wakeport"]
             assert values(text, "TriggerLimitIntervalSec") == ["0"]
@@ -126,7 +127,6 @@ def test_nothing_that_a_socket_starts_can_close_the_port() -> None:
         else:
             assert sections == ["Unit", "Service", "X-Wakeport"]
             assert values(text, "Requires") == [name.replace(".service", ".socket")]
-            assert values(text, "StartLimitIntervalSec") == ["0"]
             assert values(text, "Restart") == ["on-failure"]
             assert values(text, "RestartSec") == ["250ms"]
 
