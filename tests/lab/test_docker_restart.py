@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
+from lab import Lab
 from tests.lab import clients
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service, eventually
@@ -51,25 +53,43 @@ def test_docker_restarted_while_asleep(service: AddService) -> None:
     web.falls_asleep()
 
 
-def test_docker_restarted_with_live_restore(service: AddService) -> None:
-    web = service()
-    settings = web.lab.root / "etc/docker/daemon.json"
+@pytest.fixture
+def live_restore(lab: Lab) -> Iterator[None]:
+    """A Docker whose containers outlive it."""
+    settings = lab.root / "etc/docker/daemon.json"
     settings.parent.mkdir(exist_ok=True)
     settings.write_text('{"live-restore": true}')
-    try:
+    lab.run(["systemctl", "restart", DOCKER])
+    yield
+    settings.unlink()
+    lab.run(["systemctl", "restart", DOCKER_SOCKET, DOCKER])
+
+
+@pytest.mark.usefixtures("live_restore")
+def test_docker_restarted_with_live_restore(service: AddService) -> None:
+    web = service()
+    with clients.connect(web.lab) as live:
+        clients.ask(live)
         web.systemctl("restart", DOCKER)
-        with clients.connect(web.lab) as live:
-            clients.ask(live)
-            web.systemctl("restart", DOCKER)
-            assert web.container_runs
-            clients.ask(live)
-            assert web.get().served
-        web.falls_asleep()
-        following = web.get()
-        assert following.served, following
-    finally:
-        settings.unlink()
-        web.systemctl("restart", DOCKER)
+        assert web.container_runs
+        clients.ask(live)
+        assert web.get().served
+    web.falls_asleep()
+    following = web.get()
+    assert following.served, following
+
+
+@pytest.mark.usefixtures("live_restore")
+def test_container_sleeps_though_docker_was_away_at_its_time(service: AddService) -> None:
+    """It used to be left running, said to be asleep, with nobody to stop it."""
+    web = service(idle="1s")
+    assert web.get().served
+    web.systemctl("stop", DOCKER_SOCKET, DOCKER)
+    eventually(
+        "the stop is tried", lambda: web.moments(web.units.supervisor, "it cannot be stopped"), within=10
+    )
+    web.systemctl("start", DOCKER_SOCKET, DOCKER)
+    web.falls_asleep()
 
 
 def test_client_wakes_docker_too(service: AddService) -> None:

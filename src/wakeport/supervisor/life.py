@@ -32,6 +32,7 @@ EXIT_ASLEEP, EXIT_FAILED = 0, 1
 
 TOLD_WITHIN = 2.0  # seconds for the runtime to tell how a container came to its end
 BACK_WITHIN = 2.0  # seconds in which a container that ended may come back by another's hand
+STOP_AGAIN_AFTER = 10.0  # seconds until a runtime that did not answer is asked again
 LAST_OUTPUT_WITHIN = 5.0  # seconds for the rest of the output, after the container's end
 
 
@@ -130,11 +131,30 @@ class Life:
             if self.told_to_renew.done:
                 self._renew()
             self._forgive_if_due()
-            left = self._sleeps_in()
-            if self.told_to_stop.done or (left is not None and left <= 0 and not self.leases.last_look()):
+            if self.told_to_stop.done or await self._may_sleep(awake):
                 await self._stop()
                 return False
-            await self._something(self._next_look(left), awake.ended, self.told_to_renew)
+            await self._something(self._next_look(self._sleeps_in()), awake.ended, self.told_to_renew)
+
+    async def _may_sleep(self, awake: Awake) -> bool:
+        """Whether it is time, the runtime is there to stop it, and nobody has come until this very moment."""
+        if not self._is_idle():
+            return False
+        try:
+            await self.runtime.look(awake.container.id)
+        except Missing:
+            pass
+        except RuntimeProblem as problem:
+            # Given up now, it would run on with nobody to put it to sleep.
+            self._say(f"it is time to sleep, but it cannot be stopped: {problem}")
+            self.idle_since = now() - self.options.idle + STOP_AGAIN_AFTER
+            self._leases_changed()
+            return False
+        return self._is_idle() and not self.leases.last_look()
+
+    def _is_idle(self) -> bool:
+        left = self._sleeps_in()
+        return left is not None and left <= 0
 
     def _sleeps_in(self) -> float | None:
         """Seconds until it is time to sleep; None while it is not to sleep at all."""
