@@ -16,6 +16,8 @@ from tests.lab.services import AddService, Service, eventually
 A_WAKE = 0.5  # seconds, with some to spare: within it every stage of a wake is met
 AWAKE_FOR = 0.3  # seconds, of the half second until it is to sleep
 
+CUT_OFF = ("ECONNRESET", "EPIPE")
+
 STAGES = ("waking", "awake", "stopping")
 
 
@@ -47,9 +49,14 @@ def _kill_at(web: Service, unit: str, stage: str, chance: random.Random) -> bool
         eventually("the stop begins", lambda: web.status["state"] in ("stopping", "asleep"))
     # A client that waits: for the wake, or for the stop to be over and for the wake after it.
     with ThreadPoolExecutor() as elsewhere:
-        elsewhere.submit(web.get)
+        waiting = elsewhere.submit(web.get)
         _pass(chance.uniform(0, A_WAKE))
-        return web.kill(unit)
+        killed = web.kill(unit)
+    # It may share the proxy's fate, but the port was open, and nobody hangs.
+    assert waiting.result().error in ("", *CUT_OFF), waiting.result()
+    if unit == web.units.supervisor:
+        assert waiting.result().served, waiting.result()
+    return killed
 
 
 def _pass(seconds: float) -> None:
