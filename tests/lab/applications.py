@@ -38,5 +38,10 @@ def deaf() -> list[str]:
     return ["python3", "-c", f"{OBEDIENT}signal.pause()"]
 
 
+def stubborn() -> list[str]:
+    """Never listens either, and ends only when it is killed."""
+    return ["python3", "-c", "import signal; signal.pause()"]
+
+
 def ends_at_once() -> list[str]:
     return ["python3", "-c", "raise SystemExit(3)"]

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from tests.lab.applications import deaf, web_server
+from tests.lab.applications import deaf, stubborn, web_server
 from tests.lab.services import PATIENCE, AddService, Service, eventually
 
 
@@ -34,6 +34,14 @@ def test_clients_of_an_application_that_never_listens_hear_so_at_the_deadline(
     assert again.told_no, again
     web.falls_asleep()
     assert not web.container_runs
+
+
+def test_a_stop_that_outlasts_the_back_off_is_no_wish_for_another_attempt(service: AddService) -> None:
+    """systemd restarted the supervisor when the back-off was over, and it woke the container for nobody."""
+    web = service("web", "--ready-within=500ms", command=stubborn(), create=["--stop-timeout=2"])
+    assert web.get().told_no
+    web.falls_asleep()
+    assert len(web.moments(web.units.supervisor, "the next attempt is made")) == 1
 
 
 def test_time_spent_cooling_down_is_not_taken_from_the_wake_that_follows(service: AddService) -> None:

@@ -231,6 +231,9 @@ class Life:
         self.announcer.failed(self.record)
         self._say(f"{self.record.reason}; the next attempt is made in {delay:g} s at the earliest")
         await self._undo()
+        if self.record.wait_left() <= 0 and not self.leases.last_look():
+            # The stop outlasted the back-off: whom systemd starts now would wake the container for nobody.
+            return self._leave()
         return EXIT_FAILED
 
     async def _undo(self) -> None:
