@@ -170,7 +170,7 @@ def _watch_it_sleep(machine: Machine, name: str) -> None:
     shown = ""
     while time.monotonic() < deadline:
         line = machine.run(["wakeport", "status", name]).strip()
-        state = _status(machine, name)["state"]
+        state = line.split()[2]
         if state != shown:
             _say(f"  {line}")
             shown = state

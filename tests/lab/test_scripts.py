@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lab import Lab
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # The script writes to /opt and /usr/local/bin; in here both are empty, and gone with the namespace.
@@ -65,10 +67,30 @@ def test_who_is_not_root_is_told_what_to_type(script: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+SEEN = ("processes: none", "start call", "port open", "first byte", "asleep", "is removed")
+
+
 def test_the_demo_shows_the_main_job_and_undoes_itself() -> None:
     done = subprocess.run(
         ["scripts/demo"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
-    for seen in ("processes: none", "start call", "port open", "first byte", "asleep", "is removed"):
-        assert seen in done.stdout
+    assert [seen for seen in SEEN if seen not in done.stdout] == []
+
+
+def test_the_demo_uses_the_machines_own_systemd_and_docker_where_they_run(lab: Lab) -> None:
+    def traces() -> str:
+        return lab.run(
+            [
+                "sh",
+                "-c",
+                "docker ps -aq; docker images -q; ls -d /etc/wakeport /run/wakeport /etc/systemd/system/wake*",
+            ],
+            check=False,
+        ).stdout
+
+    before = traces()
+    done = lab.run([ROOT / "scripts" / "demo"], timeout=600)
+    assert "On this machine's own systemd and Docker Engine" in done.stdout
+    assert [seen for seen in SEEN if seen not in done.stdout] == []
+    assert traces() == before
