@@ -36,6 +36,8 @@ READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 BROKEN = select.EPOLLERR | select.EPOLLHUP
 
+FEW_TIMERS = 64  # not worth tidying up
+
 now = time.monotonic
 
 
@@ -162,6 +164,7 @@ class Loop:
         self.epoll = select.epoll()
         self.callbacks: dict[int, Callable[[int], None]] = {}
         self.timers: list[Timer] = []
+        self.tidy_at = FEW_TIMERS
         self.soon: deque[Callable[[], None]] = deque()
         self.current: Task[Any] | None = None
         self.crash: Exception | None = None
@@ -184,6 +187,11 @@ class Loop:
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` once `now()` has reached `when` (seconds, monotonic)."""
+        if len(self.timers) >= self.tidy_at:
+            # Cancelled ones lie there until they would have been due, with an idle time of days for days.
+            self.timers[:] = [timer for timer in self.timers if timer.callback is not None]
+            heapq.heapify(self.timers)
+            self.tidy_at = max(FEW_TIMERS, 2 * len(self.timers))
         timer = Timer(when, callback)
         heapq.heappush(self.timers, timer)
         return timer

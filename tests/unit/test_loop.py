@@ -162,3 +162,14 @@ def test_timers_fire_in_order_and_not_when_cancelled(loop: Loop) -> None:
     loop.call_in(0.001, lambda: fired.append("never")).cancel()
     loop.run(loop.sleep(0.01))
     assert fired == ["first", "second"]
+
+
+def test_cancelled_timers_do_not_pile_up(loop: Loop) -> None:
+    """A supervisor sets its idle timer anew at each change, and the old one is due in days."""
+    fired: list[int] = []
+    loop.call_in(0.01, lambda: fired.append(1))
+    for _ in range(10_000):
+        loop.call_in(86400, lambda: fired.append(2)).cancel()
+    assert len(loop.timers) < 200
+    loop.run(loop.sleep(0.02))
+    assert fired == [1]
