@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -102,3 +103,28 @@ def _unlike(answers: list[Answer]) -> list[str]:
 def test_reason_gives_the_exit_code_though_the_engine_learns_of_the_end_later(service: AddService) -> None:
     web = service(command=ends_at_once())
     assert "the container exited with code 3 before it was ready" in web.get().body
+
+
+def test_a_restart_policy_does_not_go_on_where_the_wake_was_given_up(service: AddService) -> None:
+    """Docker restarted it for ever, and its next run counted as started by hand."""
+    web = service(command=ends_at_once(), create=["--restart=always"])
+    for _ in range(2):
+        assert "the container exited with code 3 before it was ready" in web.get().body
+        _stays_down(web)
+
+
+def test_a_restart_policy_does_not_bring_back_what_ended_when_it_was_ready(service: AddService) -> None:
+    web = service(command=web_server(ends_after=0.5), create=["--restart=on-failure"])
+    assert web.get().served
+    _stays_down(web)
+    web.lab.docker("update", "--restart=no", "web")
+    assert web.get().served
+
+
+def _stays_down(web: Service) -> None:
+    web.falls_asleep()
+    state = web.lab.docker("inspect", "--format={{.State.Status}} {{.State.StartedAt}}", "web")
+    assert state.startswith("exited "), state
+    # Docker waits 0.1 s before the first restart, and twice as long before each further one.
+    time.sleep(1)
+    assert web.lab.docker("inspect", "--format={{.State.Status}} {{.State.StartedAt}}", "web") == state

@@ -179,9 +179,10 @@ class Life:
         awake_for = now() - self.awake_since
         self.leases.close_door()
         self.announcer.stopping()
-        await self._rest_of_output(awake)
         if awake.owned:
+            # Before the rest of the output: who restarts it may be faster than that.
             self.record.ended()
+        await self._rest_of_output(awake)
         if awake_for >= FORGIVEN_AFTER:
             self.record.forgive()
         elif not await self._ended_by_order():
@@ -245,6 +246,10 @@ class Life:
             elif awake.owned and not awake.ended.done:
                 await self._stop_ours(awake.container.id)
                 await self._rest_of_output(awake)
+            elif awake.owned and awake.container.restarts_itself:
+                # Its end is not the end: left alone, its runtime would start it again and again.
+                await self.runtime.stop(awake.container)
+                self.record.asleep()
             elif self.record.phase != ENDED_BY_ITSELF:
                 self.record.asleep()
         except RuntimeProblem as problem:

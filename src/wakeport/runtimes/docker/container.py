@@ -24,6 +24,7 @@ class Container:
         self.name: str = inspection["Name"].lstrip("/")
         self.running: bool = state["Running"]
         self.paused: bool = state["Paused"]
+        self.restarting: bool = state.get("Restarting", False)  # ended, and about to be started again
         self.pid: int = state["Pid"]
         self.exit_code: int = state["ExitCode"]
         self.error: str = " ".join(state.get("Error", "").split())
@@ -41,6 +42,11 @@ class Container:
             name: network.get("IPAddress") or network.get("GlobalIPv6Address") or ""
             for name, network in sorted((inspection.get("NetworkSettings", {}).get("Networks") or {}).items())
         }
+
+    @property
+    def restarts_itself(self) -> bool:
+        """Whether Docker starts it again when it ends with a fault."""
+        return self.restart_policy != "no"
 
     @property
     def shares_network_of(self) -> str | None:

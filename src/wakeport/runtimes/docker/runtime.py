@@ -6,7 +6,7 @@ import json
 import os
 import socket
 
-from wakeport.loop import Loop
+from wakeport.loop import Loop, now
 from wakeport.runtimes.changes import (
     ENDED,
     KILLED,
@@ -39,6 +39,7 @@ WORDS = {
 SIGKILLED = "137"  # 128 + 9, the exit code of a container that a SIGKILL ended
 
 END_WITHIN = 2.0  # seconds for the Engine to see that a container has ended
+ASK_EVERY = 0.01  # seconds, meanwhile; a restart policy waits ten times as long, so no end is missed
 STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
 
 OF_DOCKER = {"bridge", "host", "none"}  # networks whose driver need not be asked for, at a call each
@@ -120,9 +121,12 @@ class Docker:
             os.close(fd)
 
     async def end(self, container: Container) -> Container:
-        """How it ended. The Engine learns of that some milliseconds after `ended` does, and is waited for."""
-        await self.engine.call("POST", f"/containers/{container.id}/wait", within=END_WITHIN)
-        return await self.look(container.id)
+        """How it ended. The Engine learns of that some milliseconds after `ended`, so it is asked again."""
+        # It has a call for that, /wait, which says nothing while a restart policy brings the container back.
+        until = now() + END_WITHIN
+        while (found := await self.look(container.id)).running and not found.restarting and now() < until:
+            await self.loop.sleep(ASK_EVERY)
+        return found
 
     async def stop(self, container: Container) -> None:
         """Stop it and return when it has stopped; nothing to do where it is gone or stopped already."""
