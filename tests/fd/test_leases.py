@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from wakeport.loop import Loop
+from wakeport.supervisor import leases
 from wakeport.supervisor.leases import Leases
 
 
@@ -112,6 +113,33 @@ def test_a_holder_that_does_not_read_is_cut_and_nobody_waits_for_it(door: Door) 
         door.leases.announce({"state": "waking", "waits_for": "x" * 1000})
     assert not door.leases.holders
     deaf.close()
+
+
+def test_more_holders_than_descriptors(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor ran out of them, could not write its status any more, and ended."""
+    monkeypatch.setattr(leases, "HOLDERS_MAX", 3)
+    crowd = [door.connect() for _ in range(5)]
+    door.turn()
+    assert len(door.leases.holders) == 3
+    changes = door.changes
+    door.turn()
+    assert door.changes == changes, "it turns in vain while somebody waits"
+    for client in crowd[:3]:
+        client.close()
+    door.turn()
+    assert len(door.leases.holders) == 2
+
+
+def test_a_closed_door_stays_closed_though_a_holder_leaves_a_full_house(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "HOLDERS_MAX", 1)
+    first, _second = door.connect(), door.connect()
+    door.turn()
+    door.leases.close_door()
+    first.close()
+    door.turn()
+    assert not door.leases.holders
 
 
 def test_the_last_look_sees_who_came_this_very_moment(door: Door) -> None:

@@ -12,6 +12,10 @@ from wakeport.loop import BROKEN, READ, Loop
 
 ACCEPT_AT_ONCE = 64  # connections a turn of the loop, so that a crowd does not starve the rest
 
+# Of the 1024 descriptors that systemd gives: the supervisor needs some itself, to say what is going
+# on. Who comes beyond these waits in the backlog.
+HOLDERS_MAX = 900
+
 
 class Holder:
     """One connection. Busy until it says otherwise; gone when the kernel says so."""
@@ -50,6 +54,7 @@ class Leases:
         self.on_change = on_change
         self.holders: dict[int, Holder] = {}
         self.state = b""
+        self.is_open = False
         listener.setblocking(False)
         self.open_door()
 
@@ -85,14 +90,19 @@ class Leases:
         return False
 
     def open_door(self) -> None:
+        self.is_open = True
         self.loop.watch(self.listener.fileno(), READ, self._accept)
 
     def close_door(self) -> None:
         """Accept nobody any more. Never shutdown(): systemd's copy of the socket would go with it."""
+        self.is_open = False
         self.loop.unwatch(self.listener.fileno())
 
     def _accept(self, _events: int) -> None:
         for _ in range(ACCEPT_AT_ONCE):
+            if len(self.holders) >= HOLDERS_MAX:
+                self.loop.unwatch(self.listener.fileno())
+                break
             try:
                 connection, _ = self.listener.accept()
             except OSError:
@@ -141,4 +151,6 @@ class Leases:
             self.loop.unwatch(fd)
             with contextlib.suppress(OSError):
                 holder.connection.close()
+            if self.is_open and len(self.holders) == HOLDERS_MAX - 1:
+                self.open_door()
             self.on_change()
