@@ -167,3 +167,26 @@ def test_a_verb_imports_only_what_it_needs(needless: str) -> None:
         f"sys.exit({needless!r} in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+GOOD = '[[listener]]\non = "1.2.3.4:80"\nto = 80\n'
+
+
+def test_broken_settings_keep_no_other_service_from_being_applied(
+    layout: Layout, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(layout, "broken", "[[")
+    write(layout, "web", GOOD)
+    assert run(wakeport, ["apply", "--dry-run"]) == 2
+    out, err = capfd.readouterr()
+    assert "broken.toml is not TOML" in err
+    assert "wakeport-web.socket" in out
+
+
+def test_apply_by_name_sees_the_other_services_too(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    write(layout, "web", GOOD)
+    write(layout, "other", 'container = "web"\n[[listener]]\non = "1.2.3.4:81"\nto = 80\n')
+    assert run(wakeport, ["apply", "--dry-run", "other"]) == 5
+    out, err = capfd.readouterr()
+    assert "container web is the service web's already" in err
+    assert out == ""

@@ -9,8 +9,8 @@ import click
 from wakeport import facts, preflight, service, units
 from wakeport.cli import options
 from wakeport.cli.carry_out import carry_out
-from wakeport.cli.settled import load
-from wakeport.errors import BadInput, Problem
+from wakeport.cli.settled import readable
+from wakeport.errors import BadInput
 from wakeport.install.plan import refuse_existing
 from wakeport.layout import Layout
 from wakeport.listener import split_target
@@ -50,7 +50,7 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
     found = facts.container(wanted.container)
     wanted = _with_targets(wanted, found)
     preflight.container_fits(wanted, found)
-    preflight.other_services(layout, wanted, _others(layout))
+    preflight.other_services(layout, wanted, readable(layout))
     preflight.places_free([listener.on for listener in wanted.listener])
     carry_out(layout, wanted, found, settings=service.write(wanted), dry_run=dry_run)
     if not dry_run:
@@ -80,16 +80,6 @@ def _with_targets(wanted: Service, container: Container) -> Service:
     settings = {key: getattr(wanted, key) for key in ("container", "runtime", "ready", "adopt", "proxy")}
     spans = {key: str(getattr(wanted, key)) for key in ("ready_within", "idle")}
     return service.build(wanted.name, {**settings, **spans, "listener": said})
-
-
-def _others(layout: Layout) -> list[Service]:
-    others = []
-    for name in layout.services():
-        try:
-            others.append(load(layout, name))
-        except Problem:
-            continue  # doctor tells of it; it is no reason to refuse this one
-    return others
 
 
 def _report(wanted: Service, container: Container) -> None:

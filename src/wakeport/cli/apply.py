@@ -7,11 +7,12 @@ import click
 from wakeport import facts, preflight
 from wakeport.cli import options
 from wakeport.cli.carry_out import carry_out
-from wakeport.cli.settled import chosen, load
+from wakeport.cli.settled import chosen, load, readable
 from wakeport.cli.telling import tell
 from wakeport.errors import Problem
 from wakeport.install.plan import listened_before
 from wakeport.layout import Layout
+from wakeport.service import Service
 
 
 @click.command("apply")
@@ -26,19 +27,11 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
     layout = Layout()
     if not dry_run:
         preflight.require_root("wakeport apply")
-    services = [load(layout, one) for one in chosen(layout, name)]
-    first: Problem | None = None
+    services, first = _loaded(layout, chosen(layout, name))
     for service in services:
         try:
-            found = facts.container_or_none(service.container)
-            if found is not None:
-                preflight.container_fits(service, found)
-            preflight.other_services(layout, service, services)
-            before = listened_before(layout, service.name)
-            preflight.places_free([one.on for one in service.listener if str(one.on) not in before])
-            changed = carry_out(layout, service, found, dry_run=dry_run)
+            changed = _apply(layout, service, dry_run)
         except Problem as problem:
-            # One service that cannot follow is no reason for the others to stay behind.
             first = first or problem
             tell(problem, about=service.name)
             continue
@@ -46,3 +39,26 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
             click.echo(f"{service.name}: {'applied' if changed else 'nothing to change'}")
     if first is not None:
         raise click.exceptions.Exit(first.code)
+
+
+def _loaded(layout: Layout, names: list[str]) -> tuple[list[Service], Problem | None]:
+    """The services, and the first problem: one that cannot follow is no reason for others to stay behind."""
+    services = []
+    first: Problem | None = None
+    for name in names:
+        try:
+            services.append(load(layout, name))
+        except Problem as problem:
+            first = first or problem
+            tell(problem)
+    return services, first
+
+
+def _apply(layout: Layout, service: Service, dry_run: bool) -> bool:
+    found = facts.container_or_none(service.container)
+    if found is not None:
+        preflight.container_fits(service, found)
+    preflight.other_services(layout, service, readable(layout))
+    before = listened_before(layout, service.name)
+    preflight.places_free([one.on for one in service.listener if str(one.on) not in before])
+    return carry_out(layout, service, found, dry_run=dry_run)

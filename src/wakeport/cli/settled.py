@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wakeport.errors import NoRights, NotThere
+from wakeport.errors import NoRights, NotThere, Problem
 from wakeport.layout import Layout
 from wakeport.service import Service, check_name, read
 
@@ -17,6 +17,17 @@ def load(layout: Layout, name: str) -> Service:
     except PermissionError:
         raise NoRights(f"{path} is closed to you", "run it as root, with sudo") from None
     return read(name, text, str(path))
+
+
+def readable(layout: Layout) -> list[Service]:
+    """All services but those with settings that make no sense; doctor tells of them."""
+    found = []
+    for name in layout.services():
+        try:
+            found.append(load(layout, name))
+        except Problem:
+            continue
+    return found
 
 
 def chosen(layout: Layout, names: tuple[str, ...]) -> list[str]:
