@@ -67,6 +67,7 @@ def test_who_is_not_root_is_told_what_to_type(script: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+TRACES = "docker ps -aq; docker images -q; ls -d /etc/wakeport /run/wakeport /etc/systemd/system/wake*"
 SEEN = ("processes: none", "start call", "port open", "first byte", "asleep", "is removed")
 
 
@@ -80,14 +81,7 @@ def test_the_demo_shows_the_main_job_and_undoes_itself() -> None:
 
 def test_the_demo_uses_the_machines_own_systemd_and_docker_where_they_run(lab: Lab) -> None:
     def traces() -> str:
-        return lab.run(
-            [
-                "sh",
-                "-c",
-                "docker ps -aq; docker images -q; ls -d /etc/wakeport /run/wakeport /etc/systemd/system/wake*",
-            ],
-            check=False,
-        ).stdout
+        return lab.run(["sh", "-c", TRACES], check=False).stdout
 
     before = traces()
     done = lab.run([ROOT / "scripts" / "demo"], timeout=600)

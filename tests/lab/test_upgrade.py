@@ -155,3 +155,21 @@ def test_a_stop_in_the_middle_of_an_upgrade_stops_the_container(service: AddServ
         time.sleep(pause / 1000)
         os.kill(pid, signal.SIGTERM)
         web.falls_asleep()
+
+
+def test_an_upgrade_does_not_put_the_sleep_off(service: AddService) -> None:
+    """The idle time began anew, so that daily upgrades could keep a service awake."""
+    web = service(idle="1min")
+    assert web.get().served
+    eventually("it is idle", lambda: web.status["sleeps_at"])
+    sleeps_at = web.status["sleeps_at"]
+    eventually("some of that time has passed", lambda: time.time() > sleeps_at - 58)
+    published = status_file(web).stat().st_ino
+    web.lab.run(["systemctl", "kill", "--signal=HUP", "--kill-who=main", web.units.supervisor])
+    eventually("the newer one has published", lambda: status_file(web).stat().st_ino != published)
+    eventually("and what it knows of the leases too", lambda: web.status["sleeps_at"])
+    assert abs(web.status["sleeps_at"] - sleeps_at) < 1
+
+
+def status_file(service: Service) -> Path:
+    return service.lab.root / service.units.state[1:] / "status.json"

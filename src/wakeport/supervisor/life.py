@@ -118,12 +118,12 @@ class Life:
                 "it ran already, started by hand: it stays up until it is stopped; adopt = true lets it sleep"
             )
         self.awake_since = now()
+        self.idle_since = None
         self.changes.forget()
         return awake
 
     async def _stay_awake(self, awake: Awake) -> bool:
         """Until it is time to sleep, and sleep. True where the container ended and is back: wake it again."""
-        self.idle_since = None
         self._leases_changed()
         while True:
             if awake.ended.done:
@@ -302,7 +302,7 @@ class Life:
         # It comes up with them held, as at any start: a stop must not kill it before it can hear one.
         self.loop.hold_signals()
         if not self.told_to_stop.done:
-            handover = Handover(self.awake_since, time.time(), self.leases.holders.values())
+            handover = Handover(self.awake_since, self.idle_since, time.time(), self.leases.holders.values())
             problem = exec_successor(self.options.state, self.lease_fd, handover)
             self._say(f"the newer version cannot be started, going on with this one: {problem}")
         self.loop.release_signals()
@@ -313,7 +313,7 @@ class Life:
             self.leases.adopt(holder)
         awake = await self.wake.go_on(handover.heard_until)
         self.announcer.awake(awake, Stamps(0.0, 0.0))
-        self.awake_since = handover.awake_since
+        self.awake_since, self.idle_since = handover.awake_since, handover.idle_since
         return awake
 
     def _say(self, text: str) -> None:

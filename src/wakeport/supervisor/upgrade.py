@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 class Handover:
     """What the older self knows and the newer one cannot find out."""
 
-    def __init__(self, awake_since: float, heard_until: float, holders: Iterable[Holder]) -> None:
-        self.awake_since = awake_since  # monotonic
+    def __init__(
+        self, awake_since: float, idle_since: float | None, heard_until: float, holders: Iterable[Holder]
+    ) -> None:
+        self.awake_since = awake_since  # monotonic, as is idle_since
+        self.idle_since = idle_since  # None while it is in use
         self.heard_until = heard_until  # epoch; the output up to then has been copied
         self.holders = list(holders)
 
@@ -36,6 +39,7 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
         os.set_inheritable(holder.connection.fileno(), True)
     facts = {
         "awake_since": handover.awake_since,
+        "idle_since": handover.idle_since,
         "heard_until": handover.heard_until,
         "holders": [{"fd": holder.connection.fileno(), **holder.facts()} for holder in handover.holders],
     }
@@ -80,7 +84,7 @@ def take_over() -> Handover | None:
         holder.hear(entry)
         holder.since = entry["since"]
         holders.append(holder)
-    return Handover(facts["awake_since"], facts["heard_until"], holders)
+    return Handover(facts["awake_since"], facts["idle_since"], facts["heard_until"], holders)
 
 
 def _next_command(directory: str) -> list[str]:
