@@ -64,6 +64,7 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
         found += published_ports(one, container)
         found += network(one, container)
         found += readiness(one, container)
+        found += removal(one, container)
         found += exposed(one, container)
     states = systemd.show(names(one.name)[:4], PROPERTIES)
     found += shared_places(layout, one, others)
@@ -174,6 +175,11 @@ def network(one: Service, container: Container) -> list[Finding]:
 
 def readiness(one: Service, container: Container) -> list[Finding]:
     mistake = preflight.readiness_mistake(one, container)
+    return [Finding(one.name, *mistake)] if mistake else []
+
+
+def removal(one: Service, container: Container) -> list[Finding]:
+    mistake = preflight.removal_mistake(container)
     return [Finding(one.name, *mistake)] if mistake else []
 
 

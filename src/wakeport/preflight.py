@@ -61,7 +61,11 @@ def container_fits(service: Service, container: Container) -> None:
     """Raises InTheWay or BadInput where the container can never be served behind these listeners."""
     for clash in published_clashes(service, container):
         raise InTheWay(*clash)
-    for mistake in (network_mistake(container), readiness_mistake(service, container)):
+    for mistake in (
+        network_mistake(container),
+        readiness_mistake(service, container),
+        removal_mistake(container),
+    ):
         if mistake is not None:
             raise BadInput(*mistake)
 
@@ -78,6 +82,14 @@ def readiness_mistake(service: Service, container: Container) -> tuple[str, str]
         return None
     fact = f'ready = "health", but container {container.name} has no HEALTHCHECK: it can never be ready'
     return fact, 'use "connect", or give the image a HEALTHCHECK'
+
+
+def removal_mistake(container: Container) -> tuple[str, str] | None:
+    """A container that would not survive its first sleep, and what to do."""
+    if not container.removed_when_stopped:
+        return None
+    fact = f"container {container.name} was made with --rm: Docker removes it when it sleeps"
+    return fact, "make it anew without --rm"
 
 
 def published_clashes(service: Service, container: Container) -> list[tuple[str, str]]:

@@ -73,6 +73,13 @@ def test_port_that_the_container_publishes(lab: Lab) -> None:
     assert "publishes port 80 itself" in fact
 
 
+def test_container_that_its_first_sleep_would_remove(lab: Lab) -> None:
+    """It was accepted, and missing from its first sleep on."""
+    lab.create("web", "--rm")
+    _, fact = refused(lab, "add", "web", "--listen=80")
+    assert "was made with --rm" in fact
+
+
 def test_service_that_is_there_already(web: Lab) -> None:
     web.run(["wakeport", "add", "web", "--listen=80"])
     code, fact = refused(web, "add", "web", "--listen=81")

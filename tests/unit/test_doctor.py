@@ -78,6 +78,11 @@ def test_a_published_port_that_clashes(host: dict[str, Any], clashes: bool) -> N
     assert all("80" in one.fact and "web" in one.fact for one in found)
 
 
+def test_a_container_that_its_first_sleep_would_remove() -> None:
+    assert len(doctor.removal(WEB, container(host={"AutoRemove": True}))) == 1
+    assert doctor.removal(WEB, container()) == []
+
+
 def test_no_readiness_to_be_had() -> None:
     healthy = container({"Healthcheck": {"Test": ["CMD", "true"]}})
     assert len(doctor.readiness(web(ready="health"), container())) == 1

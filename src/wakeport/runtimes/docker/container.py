@@ -36,6 +36,7 @@ class Container:
         self.exposed: list[str] = sorted(config.get("ExposedPorts") or {})
         self.stop_timeout: int = config.get("StopTimeout") or 10  # seconds, the Engine's default
         self.restart_policy: str = (host.get("RestartPolicy") or {}).get("Name") or "no"
+        self.removed_when_stopped: bool = host.get("AutoRemove", False)
         self.published: dict[str, list[tuple[str, int]]] = _published(host.get("PortBindings") or {})
         self.network_mode: str = host.get("NetworkMode", "default")
         self.networks: dict[str, str] = {
