@@ -46,6 +46,12 @@ class Answer(NamedTuple):
         """Whether it was told clearly that nothing comes: a whole 503 that says when to return."""
         return not self.error and self.status == 503 and b"\r\nRetry-After: " in self.data
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether it was let in and then lost who served it: by a reset, or by an end before the page's."""
+        before_the_end = self.status in (0, 200) and self.body != PAGE
+        return self.error in ("ECONNRESET", "EPIPE") or (not self.error and before_the_end)
+
     def __str__(self) -> str:
         return f"{self.error or self.status} after {self.seconds:.3f} s: {self.data[-120:]!r}"
 
