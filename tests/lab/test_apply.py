@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab import Lab
-from tests.lab.clients import accepts, ask, connect, get
+from tests.lab.clients import accepts, ask, connect, get, trickle
 from tests.lab.services import AddService, Service, eventually
 from tests.lab.traces import files_and_accounts
 
@@ -45,6 +45,22 @@ def test_a_second_listener_and_a_socket_path(service: AddService) -> None:
     assert get(web.lab, 8080).served
     page = web.lab.run(["curl", "--silent", "--unix-socket", "/run/web.sock", "http://web/"]).stdout
     assert page.startswith("<!doctype html>")
+
+
+def test_another_container_under_a_trickle_of_clients(service: AddService) -> None:
+    """A client started the supervisor again before systemd knew of the new one: the old container stayed."""
+    web = service()
+    containers = ["web2", "web"]
+    web.lab.create("web2")
+    edit(web, "[[listener]]", 'container = "web"\n[[listener]]')
+    with trickle(web.lab, every=0.02) as answers:
+        for new, old in zip(containers, reversed(containers), strict=True):
+            assert web.get().served
+            edit(web, f'container = "{old}"', f'container = "{new}"')
+            apply(web)
+            assert web.get().served
+            assert web.lab.docker("ps", "--format={{.Names}}") == new
+    assert all(answer.served or answer.error == "ECONNRESET" for answer in answers)
 
 
 def test_a_listener_that_is_taken_leaves_everything_as_it_was(service: AddService) -> None:

@@ -184,7 +184,7 @@ def test_an_interrupted_change_brings_the_old_port_back(host: TestHost) -> None:
     before = {path: text for path, text in tree(host.layout.root).items() if path.startswith("etc/systemd")}
 
     def interrupt(asked: str) -> bool:
-        if asked.startswith("start") and len(host.systemd.asked) < 5:
+        if asked.startswith("start") and len(host.systemd.asked) < 6:
             raise KeyboardInterrupt
         return False
 
@@ -193,8 +193,9 @@ def test_an_interrupted_change_brings_the_old_port_back(host: TestHost) -> None:
         bring(host, web("81"))
     after = tree(host.layout.root)
     assert {path: after[path] for path in before} == before
-    assert host.systemd.asked[-2:] == [
+    assert host.systemd.asked[-3:] == [
         "daemon-reload",
+        "stop wakeport-web.service",
         "start wakeport-web-container.socket wakeport-web.socket",
     ]
 
@@ -212,14 +213,18 @@ def test_a_changed_listener_stops_the_socket_and_its_proxy(host: TestHost) -> No
     host.systemd.asked.clear()
     assert listened_before(host.layout, "web") == {"80"}
     bring(host, web("81"))
-    assert host.systemd.asked[:2] == ["stop wakeport-web.socket wakeport-web.service", "daemon-reload"]
+    assert host.systemd.asked[:3] == [
+        "stop wakeport-web.socket",
+        "daemon-reload",
+        "stop wakeport-web.service",
+    ]
 
 
 def test_a_changed_target_stops_the_proxy_only(host: TestHost) -> None:
     bring(host, web(to=80))
     host.systemd.asked.clear()
     bring(host, web(to=8080))
-    assert host.systemd.asked[0] == "stop wakeport-web.service"
+    assert host.systemd.asked[:2] == ["daemon-reload", "stop wakeport-web.service"]
 
 
 def test_another_container_stops_the_supervisor(host: TestHost) -> None:
@@ -227,7 +232,7 @@ def test_another_container_stops_the_supervisor(host: TestHost) -> None:
     host.systemd.main_pid = "7"
     host.systemd.asked.clear()
     bring(host, web(container="web2"))
-    assert host.systemd.asked[0] == "stop wakeport-web-container.service"
+    assert host.systemd.asked[:2] == ["daemon-reload", "stop wakeport-web-container.service"]
     assert not any(asked.startswith("kill") for asked in host.systemd.asked)
 
 

@@ -28,10 +28,12 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
         host.provide()
         for change in plan.changes:
             _put(change.path, change.new)
-        if plan.stop:
-            host.systemd.stop(*plan.stop)
+        # A socket while systemd knows where it is, a service when it knows what comes next: a client
+        # may start it again at once.
+        _stop(host, [unit for unit in plan.stop if _is_socket(unit)])
         if plan.changes:
             host.systemd.reload()
+        _stop(host, [unit for unit in plan.stop if not _is_socket(unit)])
         host.systemd.enable(called.lease, called.socket)
         host.systemd.start(called.lease, called.socket)
         host.verify([listener.on for listener in service.listener])
@@ -55,6 +57,15 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+def _stop(host: Host, units: list[str]) -> None:
+    if units:
+        host.systemd.stop(*units)
+
+
+def _is_socket(unit: str) -> bool:
+    return unit.endswith(".socket")
+
+
 def _put(path: Path, content: str | None) -> None:
     if content is None:
         path.unlink(missing_ok=True)
@@ -73,15 +84,14 @@ def _renew(host: Host, service: str, supervisor: str, command: list[str]) -> Non
 def _put_back(host: Host, plan: Plan, called: Names, failure: BaseException) -> None:
     """As it was: old files, old sockets. What cannot be put back is noted on the failure."""
     new = [change.path.name for change in plan.changes if change.old is None and change.path.name in called]
-    sockets = [name for name in new if name.endswith(".socket") and host.layout.unit(name).exists()]
-    steps: list[Callable[[], object]] = []
-    if new or plan.stop:
-        steps.append(lambda: host.systemd.stop(*plan.stop, *new))
+    sockets = [name for name in new if _is_socket(name) and host.layout.unit(name).exists()]
+    steps: list[Callable[[], object]] = [lambda: _stop(host, [*plan.stop, *new])]
     if sockets:
         steps.append(lambda: host.systemd.disable(*sockets))
     steps += [partial(_put, change.path, change.old) for change in reversed(plan.changes)]
     if plan.changes:
         steps.append(host.systemd.reload)
+        steps.append(lambda: _stop(host, [unit for unit in plan.stop if not _is_socket(unit)]))
     if plan.changes and called.socket not in new:
         steps.append(lambda: host.systemd.start(called.lease, called.socket))
     steps += [partial(files.remove_empty, path) for path in (host.layout.configuration, host.layout.run)]
