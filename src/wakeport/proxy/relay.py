@@ -159,4 +159,7 @@ class Relay:
         for side in (self.client, self.target):
             side.interest = 0
             give_up(self.loop, side.sock)
+            # They refer to each other: unbroken, each of these circles waits for the garbage collector.
+            del side.peer
+        del self.client, self.target
         self.over()

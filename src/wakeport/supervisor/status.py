@@ -69,7 +69,8 @@ class Status:
             self.soon = None
         fresh = self.path + ".new"
         with open(fresh, "w", encoding="utf-8") as file:
-            json.dump(self.facts, file)
+            # Not dump(): it encodes in Python, and leaves circles to the garbage collector.
+            file.write(json.dumps(self.facts))
         os.rename(fresh, self.path)
 
     def _line(self) -> str:
