@@ -89,7 +89,7 @@ def _mended(web: Service) -> None:
     """With nobody's help but the person's who makes the container anew, the next client is served."""
     web.lab.run(["docker", "rm", "--force", "web"], check=False)
     web.lab.create("web")
-    eventually("the back-off is over", lambda: not web.processes)
+    eventually("the back-off is over", lambda: web.is_asleep)  # it stays until then
     after = web.get()
     assert after.served, after
     web.falls_asleep()
