@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
-from tests.lab import clients
+from tests.lab import applications, clients
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service, eventually
 
@@ -90,6 +90,19 @@ def test_container_sleeps_though_docker_was_away_at_its_time(service: AddService
         "the stop is tried", lambda: web.moments(web.units.supervisor, "it cannot be stopped"), within=10
     )
     web.systemctl("start", DOCKER_SOCKET, DOCKER)
+    web.falls_asleep()
+
+
+@pytest.mark.usefixtures("live_restore")
+def test_a_stop_that_docker_did_not_finish_is_seen_through(service: AddService) -> None:
+    """The container ran on, said to be asleep, until the next client came and went."""
+    web = service(idle="1s", command=applications.web_server(obedient=False))
+    assert web.get().served
+    web.reaches("stopping")
+    web.systemctl("stop", DOCKER_SOCKET, DOCKER)
+    eventually("the stop fails", lambda: web.moments(web.units.supervisor, "the stop failed"))
+    web.systemctl("start", DOCKER_SOCKET, DOCKER)
+    assert web.container_runs
     web.falls_asleep()
 
 

@@ -98,7 +98,7 @@ class Life:
             await self._cool_down()
         if stopping:
             self.announcer.stopping(waits_for="the stop that was under way")
-            await self._stop_ours(self.record.container_id)
+            await self._stop_ours(self.record.container_id or self.options.container)
         if self.told_to_stop.done or not self.leases.last_look():
             return None
         self.record.intend()
@@ -254,6 +254,8 @@ class Life:
                 self.record.asleep()
         except RuntimeProblem as problem:
             self._say(f"the stop failed: {problem}")
+            if awake is not None or self.runtime.asked:
+                self.record.stopping()
 
     async def _stop_ours(self, name: str) -> None:
         """Stop the container `name`, if it runs and wakeport started it."""
@@ -277,7 +279,8 @@ class Life:
 
     def _leave(self) -> int:
         self.announcer.left(self.record)
-        return EXIT_ASLEEP
+        # What could not be stopped is not asleep: a successor, whom systemd starts, sees to that.
+        return EXIT_FAILED if self.record.phase == STOPPING else EXIT_ASLEEP
 
     def _leases_changed(self) -> None:
         if self.leases.busy:

@@ -113,6 +113,8 @@ class Record:
 
     def stopping(self) -> None:
         """Before the stop call: a successor has to see it through before it starts anything."""
+        if self.phase == WAKING:
+            self.container_id = self.started_at = ""  # of an earlier wake; this one's is not known yet
         self.phase = STOPPING
         self._save()
 

@@ -55,6 +55,7 @@ class Docker:
         self.begun = begun or Begun()
         self.attached = self._exchange(self.begun.attached, self.begun.answer)
         self.starting = self._exchange(self.begun.started)
+        self.asked = self.starting is not None  # to start it: that may yet happen, whatever came of the call
 
     def _exchange(self, raw: _socket.socket | None, received: bytes = b"") -> Exchange | None:
         return Exchange(self.loop, socket.socket(fileno=raw.detach()), received) if raw else None
@@ -66,7 +67,7 @@ class Docker:
         if self.attached is not None:
             await self.attached.head()
         exchange = self.starting or await self.engine.send("POST", start_path(self.name))
-        self.starting = None
+        self.starting, self.asked = None, True
         try:
             if await exchange.head() < 400:
                 return exchange.status != 304
