@@ -12,7 +12,8 @@ The holder may say who it is, what for, and whether it is busy (it is, until it 
     {"who": "proxy", "use": ["10.0.0.7:51234"]}
     {"busy": false}
 
-A closed connection holds nothing.
+To a holder that is busy again the supervisor repeats its state: what it said before may have been
+its last word before a sleep. A closed connection holds nothing.
 """
 
 from __future__ import annotations

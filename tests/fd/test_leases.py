@@ -43,6 +43,7 @@ class Door:
     def close(self) -> None:
         for client in self.clients:
             client.close()
+        self.turn()
         for holder in self.leases.holders.values():
             holder.connection.close()
         self.leases.listener.close()
@@ -95,6 +96,17 @@ def test_a_holder_says_who_it_is_and_what_for(door: Door) -> None:
     client.send(b'{"use":["10.0.0.8:1"]}\n')
     door.turn()
     assert holder.use == ["10.0.0.8:1"]
+
+
+def test_who_is_busy_again_hears_the_state_again(door: Door) -> None:
+    door.leases.announce({"state": "awake"})
+    client = door.connect()
+    client.send(b'{"busy":false}\n')
+    door.turn()
+    assert client.recv(1000) == b'{"state":"awake"}\n'
+    client.send(b'{"busy":true}\n')
+    door.turn()
+    assert client.recv(1000) == b'{"state":"awake"}\n'
 
 
 def test_a_holder_that_is_not_busy_uses_nothing(door: Door) -> None:

@@ -27,8 +27,28 @@ def test_one_lease_for_all_clients_of_its_life(house: House) -> None:
     lease.hear_until(lambda message: message.get("busy") is False)
     second = house.client(say=b"second")
     lease.hear_until(lambda message: message.get("busy") is True)
+    lease.awake(target.port)
     assert second.recv(6) == b"second"
     assert house.lease.nobody_asks(0)
+
+
+def test_a_lease_that_was_released_is_worth_nothing_until_it_is_confirmed(house: House) -> None:
+    """The supervisor may have decided to sleep in between; the target was used on its old word."""
+    target = house.target()
+    house.proxy()
+    client = house.client(say=b"first")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    client.shutdown(socket.SHUT_WR)
+    assert everything(client) == b"first"
+    lease.hear_until(lambda message: message.get("busy") is False)
+    second = house.client(say=b"second")
+    lease.hear_until(lambda message: message.get("busy") is True)
+    lease.tell("stopping")
+    successor = house.lease.accept()
+    assert target.served == 1
+    successor.awake(target.port)
+    assert second.recv(6) == b"second"
 
 
 def test_a_crashed_supervisor_s_successor_learns_that_the_container_is_in_use(house: House) -> None:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tests.fd.conftest import House
+from tests.fd.conftest import Holder, House
 
 # design.md: import costs measured, 8 ms and more each on the path of a wake.
 FORBIDDEN = {
@@ -75,9 +75,20 @@ def test_no_client_is_lost_around_the_exit(house: House) -> None:
     stop = threading.Event()
 
     def supervise() -> None:
+        holders: list[Holder] = []
         while not stop.is_set():
-            if select.select([house.lease.listener], [], [], 0.05)[0]:
-                house.lease.accept().awake(target.port)
+            asking = [house.lease.listener, *(holder.sock for holder in holders)]
+            for sock in select.select(asking, [], [], 0.05)[0]:
+                if sock is house.lease.listener:
+                    holders.append(house.lease.accept())
+                    holders[-1].awake(target.port)
+                    continue
+                holder = next(one for one in holders if one.sock is sock)
+                said = holder.hear()
+                if said is None:
+                    holders.remove(holder)
+                elif said.get("busy"):
+                    holder.awake(target.port)
 
     supervisor = threading.Thread(target=supervise)
     supervisor.start()

@@ -21,7 +21,8 @@ LONGEST_DELAY = 1.0  # seconds
 class LeaseHolder:
     """`told` gets every message of the supervisor; `lost` is called when the connection broke.
 
-    `state` is the last word of the supervisor, None before its first.
+    `state` is the last word of the supervisor, None before its first, and again until it has answered
+    a lease that was released and is held again.
     `awaits_stop` is true while a supervisor is stopping whose successor is to answer; `outlived` is
     called when it has stopped.
     """
@@ -57,6 +58,9 @@ class LeaseHolder:
         """The container is needed: ask for it, unless that has been done."""
         if self.connection is not None and self.state != STOPPING:
             if not self.busy:
+                # The supervisor may have taken its last look a moment ago: its word before that
+                # counts no more, and it repeats it to whom it has heard in time.
+                self.state = None
                 self.connection.say({"busy": True})
         elif self.retry is None:
             self._outlive()

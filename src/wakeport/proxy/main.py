@@ -83,6 +83,8 @@ class Proxy:
         self.served[client] = None
         self.reports.changed()
         self.lease.hold()
+        if self.lease.state is None:
+            self.targets = None
         if self.targets is not None and not self.room and not self.dialer.busy:
             self.dial(client, self.targets)
         else:

@@ -96,7 +96,7 @@ class Starter:
         for listener in self.listeners:
             self.loop.unwatch(listener.fileno())
         self.lease.hold()
-        if self.target is not None:
+        if self.target is not None and self.lease.state == AWAKE:
             self.run_relay(self.target)
         else:
             self.patience.begin(answered=self.lease.state is not None)

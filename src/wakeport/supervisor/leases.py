@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -124,7 +123,7 @@ class Leases:
             self._drop(holder)
 
     def _hear(self, holder: Holder, events: int) -> None:
-        if holder.connection.fileno() < 0:
+        if holder.connection.fileno() not in self.holders:
             return
         try:
             data = holder.connection.recv(65536)
@@ -139,7 +138,10 @@ class Leases:
             return
         try:
             for message in holder.decoder.feed(data):
+                was_busy = holder.busy
                 holder.hear(message)
+                if holder.busy and not was_busy:
+                    self._say(holder)
         except Malformed:
             self._drop(holder)
             return
@@ -149,8 +151,9 @@ class Leases:
         fd = holder.connection.fileno()
         if self.holders.pop(fd, None) is not None:
             self.loop.unwatch(fd)
-            with contextlib.suppress(OSError):
-                holder.connection.close()
+            # Not at once: the next holder would get its number, and what this turn of the loop has
+            # still in store for the old one.
+            self.loop.call_soon(holder.connection.close)
             if self.is_open and len(self.holders) == HOLDERS_MAX - 1:
                 self.open_door()
             self.on_change()

@@ -25,7 +25,7 @@ from wakeport.supervisor.options import Options
 from wakeport.supervisor.record import ENDED as ENDED_BY_ITSELF
 from wakeport.supervisor.record import FORGIVEN_AFTER, STOPPING, Record
 from wakeport.supervisor.status import Status
-from wakeport.supervisor.upgrade import Handover, exec_successor, take_over
+from wakeport.supervisor.upgrade import Handover, exec_successor, forget_next, take_over
 from wakeport.supervisor.wake import Failed, ToldToStop, Wake
 
 EXIT_ASLEEP, EXIT_FAILED = 0, 1
@@ -40,6 +40,8 @@ def supervise(options: Options, record: Record, begun: Begun | None, stamps: tup
     """Run one life; the exit code for systemd."""
     fds = listening_fds()
     handover = take_over()
+    if handover is None:
+        forget_next(options.state)
     if not fds:
         sys.exit("wakeport: no lease socket was passed; start this through its unit, not by hand")
     loop = Loop()

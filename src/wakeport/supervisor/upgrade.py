@@ -63,6 +63,14 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
         return f"{command[0]}: {error.strerror}"
 
 
+def forget_next(directory: str) -> None:
+    """What an installer said to a predecessor that ended before it could hear it is out of date."""
+    try:
+        os.unlink(directory + "/next")
+    except OSError:
+        return
+
+
 def take_over() -> Handover | None:
     """What our older self handed over; None where there was none."""
     number = os.environ.pop(HANDED_OVER, "")

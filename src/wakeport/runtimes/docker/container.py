@@ -34,7 +34,7 @@ class Container:
         self.tty: bool = config.get("Tty", False)
         self.image: str = config.get("Image", "")
         self.exposed: list[str] = sorted(config.get("ExposedPorts") or {})
-        self.stop_timeout: int = config.get("StopTimeout") or 10  # seconds, the Engine's default
+        self.stop_timeout: int = _stop_timeout(config.get("StopTimeout"))
         self.restart_policy: str = (host.get("RestartPolicy") or {}).get("Name") or "no"
         self.removed_when_stopped: bool = host.get("AutoRemove", False)
         self.published: dict[str, list[tuple[str, int]]] = _published(host.get("PortBindings") or {})
@@ -89,6 +89,13 @@ def unreachable_network(mode: str, drivers: Mapping[str, str]) -> str | None:
             f"add a second one: docker network connect bridge CONTAINER"
         )
     return None
+
+
+def _stop_timeout(given: int | None) -> int:
+    """Seconds. The Engine's default is 10, and what is negative means for ever: here, an hour."""
+    if given is None:
+        return 10
+    return given if given >= 0 else 3600
 
 
 def _has_healthcheck(check: dict[str, Any] | None) -> bool:

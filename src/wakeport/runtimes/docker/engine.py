@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-ANSWER_WITHIN = 60.0  # seconds for calls that should answer at once; an Engine that starts takes some
+ANSWER_WITHIN = 10.0  # seconds for calls that should answer at once; an Engine that starts takes one or two
 HEAD_MAX = 65536
 READ_SIZE = 65536
 
