@@ -68,7 +68,7 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
         found += exposed(one, container)
     states = systemd.show(names(one.name)[:4], PROPERTIES)
     found += shared_places(layout, one, others)
-    found += unit_files(layout, one, facts.machine(layout, container))
+    found += unit_files(layout, one, facts.machine(layout, one.name, container))
     found += sockets(one, states)
     found += last_failure(one, status.published(layout, one.name))
     found += proxy_runs(one, states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,21 +14,31 @@ from wakeport.loop import Loop
 from wakeport.runtimes.docker.container import Container, unreachable_network
 from wakeport.runtimes.docker.engine import Engine
 from wakeport.runtimes.problems import Missing, RuntimeProblem, Unreachable
-from wakeport.units import DEFAULT_STOP_TIMEOUT, Facts
+from wakeport.units import DEFAULT_STOP_TIMEOUT, STOP_MARGIN, Facts, names
 
 RELAYS: Final = ("/lib/systemd/systemd-socket-proxyd", "/usr/lib/systemd/systemd-socket-proxyd")
 
 
-def machine(layout: Layout, container: Container | None) -> Facts:
-    """What the units of a service depend on. `container` is None where there is none to look at."""
+def machine(layout: Layout, service: str, container: Container | None) -> Facts:
+    """What the units of `service` depend on. `container` is None where there is none to look at."""
     copy = layout.programs / programs.directory_name(programs.collect())
     return Facts(
         programs=layout.inside(copy),
         version=wakeport.__version__,
         exposed=None if container is None else tuple(container.exposed),
-        stop_timeout=DEFAULT_STOP_TIMEOUT if container is None else container.stop_timeout,
+        stop_timeout=_last_stop_timeout(layout, service) if container is None else container.stop_timeout,
         relay=next((path for path in RELAYS if Path(path).exists()), RELAYS[0]),
     )
+
+
+def _last_stop_timeout(layout: Layout, service: str) -> int:
+    """What the units on disk were made with: that Docker is away is no reason to forget it."""
+    try:
+        text = layout.unit(names(service).supervisor).read_text()
+    except OSError:
+        return DEFAULT_STOP_TIMEOUT
+    found = re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+    return int(found[1]) - STOP_MARGIN if found else DEFAULT_STOP_TIMEOUT
 
 
 def container(name: str) -> Container:

@@ -23,7 +23,7 @@ def carry_out(
     dry_run: bool,
 ) -> bool:
     """Apply (or print) the way from what is on disk to `service`; whether there was anything to change."""
-    known = facts.machine(layout, container)
+    known = facts.machine(layout, service.name, container)
     texts = units.units(service, known)
     if dry_run:
         intended = plan(layout, service.name, texts, settings)

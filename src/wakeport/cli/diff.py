@@ -23,7 +23,7 @@ def verb(name: tuple[str, ...]) -> None:
     layout = Layout()
     different = False
     for service in [load(layout, one) for one in chosen(layout, name)]:
-        known = facts.machine(layout, facts.container_or_none(service.container))
+        known = facts.machine(layout, service.name, facts.container_or_none(service.container))
         intended = plan(layout, service.name, units.units(service, known))
         click.echo(intended.diff(layout), nl=False)
         different = different or bool(intended.changes)

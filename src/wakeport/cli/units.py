@@ -16,6 +16,6 @@ def verb(name: str) -> None:
     """Print the units that the settings of NAME ask for. Writes nothing."""
     layout = Layout()
     service = load(layout, name)
-    known = facts.machine(layout, facts.container_or_none(service.container))
+    known = facts.machine(layout, service.name, facts.container_or_none(service.container))
     for unit, text in units.units(service, known).items():
         click.echo(f"# {layout.inside(layout.unit(unit))}\n{text}")
