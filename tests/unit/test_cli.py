@@ -172,12 +172,13 @@ def test_a_verb_imports_only_what_it_needs(needless: str) -> None:
 GOOD = '[[listener]]\non = "1.2.3.4:80"\nto = 80\n'
 
 
-def test_broken_settings_keep_no_other_service_from_being_applied(
-    layout: Layout, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("verb", [["apply", "--dry-run"], ["diff"]])
+def test_broken_settings_keep_no_other_service_from_its_turn(
+    layout: Layout, capfd: pytest.CaptureFixture[str], verb: list[str]
 ) -> None:
     write(layout, "broken", "[[")
     write(layout, "web", GOOD)
-    assert run(wakeport, ["apply", "--dry-run"]) == 2
+    assert run(wakeport, verb) == 2
     out, err = capfd.readouterr()
     assert "broken.toml is not TOML" in err
     assert "wakeport-web.socket" in out

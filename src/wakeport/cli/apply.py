@@ -27,31 +27,19 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
     layout = Layout()
     if not dry_run:
         preflight.require_root("wakeport apply")
-    services, first = _loaded(layout, chosen(layout, name))
-    for service in services:
+    first: Problem | None = None
+    for one in chosen(layout, name):
         try:
-            changed = _apply(layout, service, dry_run)
+            changed = _apply(layout, load(layout, one), dry_run)
         except Problem as problem:
+            # One that cannot follow is no reason for others to stay behind.
             first = first or problem
-            tell(problem, about=service.name)
+            tell(problem, about=one)
             continue
         if not dry_run:
-            click.echo(f"{service.name}: {'applied' if changed else 'nothing to change'}")
+            click.echo(f"{one}: {'applied' if changed else 'nothing to change'}")
     if first is not None:
         raise click.exceptions.Exit(first.code)
-
-
-def _loaded(layout: Layout, names: list[str]) -> tuple[list[Service], Problem | None]:
-    """The services, and the first problem: one that cannot follow is no reason for others to stay behind."""
-    services = []
-    first: Problem | None = None
-    for name in names:
-        try:
-            services.append(load(layout, name))
-        except Problem as problem:
-            first = first or problem
-            tell(problem)
-    return services, first
 
 
 def _apply(layout: Layout, service: Service, dry_run: bool) -> bool:

@@ -7,8 +7,11 @@ import click
 from wakeport import facts, units
 from wakeport.cli import options
 from wakeport.cli.settled import chosen, load
-from wakeport.install.plan import plan
+from wakeport.cli.telling import tell
+from wakeport.errors import Problem
+from wakeport.install.plan import Plan, plan
 from wakeport.layout import Layout
+from wakeport.service import Service
 
 DIFFERENT = 1  # as diff(1) has it
 
@@ -21,11 +24,21 @@ def verb(name: tuple[str, ...]) -> None:
     Exits 1 where they differ, 0 where not.
     """
     layout = Layout()
-    different = False
-    for service in [load(layout, one) for one in chosen(layout, name)]:
-        known = facts.machine(layout, service.name, facts.container_or_none(service.container))
-        intended = plan(layout, service.name, units.units(service, known))
+    code = 0
+    for one in chosen(layout, name):
+        try:
+            intended = _intended(layout, load(layout, one))
+        except Problem as problem:
+            # One that cannot be read is no reason to say nothing of the others.
+            code = problem.code
+            tell(problem, about=one)
+            continue
         click.echo(intended.diff(layout), nl=False)
-        different = different or bool(intended.changes)
-    if different:
-        raise click.exceptions.Exit(DIFFERENT)
+        code = code or (DIFFERENT if intended.changes else 0)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _intended(layout: Layout, service: Service) -> Plan:
+    known = facts.machine(layout, service.name, facts.container_or_none(service.container))
+    return plan(layout, service.name, units.units(service, known))
