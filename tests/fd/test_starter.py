@@ -15,8 +15,6 @@ from tests.fd.conftest import House, Program, eventually, everything
 RELAY = "/lib/systemd/systemd-socket-proxyd"
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"
 
-pytestmark = pytest.mark.skipif(not Path(RELAY).exists(), reason=f"there is no {RELAY}")
-
 
 def children(pid: int) -> list[int]:
     try:

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 import pytest
 
 from lab import Lab
+from tests.lab.rounds import IN_FULL
 from tests.lab.services import SHAPES, AddService, Service
 
 # What a test may have left in the shared lab. Killed first, since a test may have taught them not to stop.
@@ -92,6 +93,13 @@ def service(lab: Lab) -> AddService:
 def shape(request: pytest.FixtureRequest) -> str:
     """For rows that hold with either proxy."""
     return str(request.param)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not IN_FULL:
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,6 @@ import pytest
 from lab import Lab
 from tests.lab.clients import ask, connect
 from tests.lab.programs import DIES_AT_ONCE, POURS, python
-from tests.lab.rounds import IN_FULL
 from tests.lab.services import AddService, eventually
 
 GONE_WITHIN = 300  # seconds
@@ -44,7 +43,7 @@ def test_the_kernel_asks_both_ends_of_a_silent_connection_whether_they_are_there
         assert re.search(r"timer:\(keepalive,(1min\d+(\.\d+)?|\d+)sec", leg), leg
 
 
-@pytest.mark.skipif(not IN_FULL, reason="takes five minutes; scripts/soak runs it")
+@pytest.mark.full  # takes five minutes
 @pytest.mark.parametrize("owed", [False, True], ids=["silent", "while much was on its way to it"])
 def test_a_vanished_peer_is_gone_within_five_minutes(service: AddService, owed: bool) -> None:
     web = service(idle="1s", image="python", command=python(POURS), create=[DIES_AT_ONCE])
