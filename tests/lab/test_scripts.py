@@ -67,7 +67,7 @@ def test_who_is_not_root_is_told_what_to_type(script: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-TRACES = "docker ps -aq; docker images -q; ls -d /etc/wakeport /run/wakeport /etc/systemd/system/wake*"
+TRACES = "docker ps -aq; docker images -q | sort; ls -d /etc/wakeport /run/wakeport /etc/systemd/system/wake*"
 SEEN = ("processes: none", "start call", "port open", "first byte", "asleep", "is removed")
 
 
