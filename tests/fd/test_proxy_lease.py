@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from tests.fd.conftest import House, LeaseSocket, eventually, everything
+from tests.fd.conftest import Holder, House, LeaseSocket, Target, eventually, everything
 
 
 def test_the_lease_says_who_and_what_for(house: House) -> None:
@@ -16,8 +16,8 @@ def test_the_lease_says_who_and_what_for(house: House) -> None:
     assert message == {"who": "proxy", "use": [f"{host}:{port}"]}
 
 
-def test_one_lease_for_all_clients_of_its_life(house: House) -> None:
-    target = house.target()
+def released(house: House, target: Target) -> Holder:
+    """The lease of a proxy that has served one client, and lingers."""
     house.proxy()
     client = house.client(say=b"first")
     lease = house.lease.accept()
@@ -25,6 +25,12 @@ def test_one_lease_for_all_clients_of_its_life(house: House) -> None:
     client.shutdown(socket.SHUT_WR)
     assert everything(client) == b"first"
     lease.hear_until(lambda message: message.get("busy") is False)
+    return lease
+
+
+def test_one_lease_for_all_clients_of_its_life(house: House) -> None:
+    target = house.target()
+    lease = released(house, target)
     second = house.client(say=b"second")
     lease.hear_until(lambda message: message.get("busy") is True)
     lease.awake(target.port)
@@ -35,13 +41,7 @@ def test_one_lease_for_all_clients_of_its_life(house: House) -> None:
 def test_a_lease_that_was_released_is_worth_nothing_until_it_is_confirmed(house: House) -> None:
     """The supervisor may have decided to sleep in between; the target was used on its old word."""
     target = house.target()
-    house.proxy()
-    client = house.client(say=b"first")
-    lease = house.lease.accept()
-    lease.awake(target.port)
-    client.shutdown(socket.SHUT_WR)
-    assert everything(client) == b"first"
-    lease.hear_until(lambda message: message.get("busy") is False)
+    lease = released(house, target)
     second = house.client(say=b"second")
     lease.hear_until(lambda message: message.get("busy") is True)
     lease.tell("stopping")
