@@ -1,1 +1,1 @@
-"""What runs a container: one folder a runtime, and no runtime's name outside of it."""
+"""What runs a container: one folder a runtime."""
