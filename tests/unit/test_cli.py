@@ -3,30 +3,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.unit.containers import NEVER_STARTED
 from wakeport import facts
 from wakeport.cli.root import wakeport
 from wakeport.cli.telling import run
 from wakeport.layout import Layout
 from wakeport.runtimes.docker.container import Container
-
-INSPECTION: dict[str, Any] = {
-    "Id": "abc",
-    "Name": "/web",
-    "State": {
-        "Running": False,
-        "Paused": False,
-        "Pid": 0,
-        "ExitCode": 0,
-        "StartedAt": "0001-01-01T00:00:00Z",
-    },
-    "Config": {"ExposedPorts": {"80/tcp": {}}},
-    "HostConfig": {"NetworkMode": "default"},
-    "NetworkSettings": {"Networks": {}},
-}
 
 
 @pytest.fixture
@@ -35,7 +20,7 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     found = Layout(tmp_path)
     for verb in ("add", "apply", "diff", "remove", "status", "sleep", "logs", "units", "wake", "doctor"):
         monkeypatch.setattr(f"wakeport.cli.{verb}.Layout", lambda: found)
-    monkeypatch.setattr(facts, "container", lambda _name: Container(INSPECTION))
+    monkeypatch.setattr(facts, "container", lambda _name: Container(NEVER_STARTED))
     found.units.mkdir(parents=True)
     found.configuration.mkdir(parents=True)
     return found
@@ -117,7 +102,7 @@ def test_add_refuses_health_without_a_healthcheck(layout: Layout, capfd: pytest.
 def test_add_refuses_an_ambiguous_target(
     layout: Layout, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    two = {**INSPECTION, "Config": {"ExposedPorts": {"80/tcp": {}, "443/tcp": {}}}}
+    two = {**NEVER_STARTED, "Config": {"ExposedPorts": {"80/tcp": {}, "443/tcp": {}}}}
     monkeypatch.setattr(facts, "container", lambda _name: Container(two))
     assert run(wakeport, ADD) == 2
     assert capfd.readouterr().err.endswith("  say it: --listen 1.2.3.4:80=80\n")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.containers import NEVER_STARTED
 from wakeport import doctor, programs, units
 from wakeport.install import files
 from wakeport.layout import Layout
@@ -17,28 +18,13 @@ FACTS = Facts(
 )
 WEB = build("web", {"listener": [{"on": "80", "to": 80}]})
 
-FINE: dict[str, Any] = {
-    "Id": "abc",
-    "Name": "/web",
-    "State": {
-        "Running": False,
-        "Paused": False,
-        "Pid": 0,
-        "ExitCode": 0,
-        "StartedAt": "0001-01-01T00:00:00Z",
-    },
-    "Config": {"ExposedPorts": {"80/tcp": {}}},
-    "HostConfig": {"NetworkMode": "default", "RestartPolicy": {"Name": "no"}},
-    "NetworkSettings": {"Networks": {}},
-}
-
 
 def container(config: dict[str, Any] | None = None, host: dict[str, Any] | None = None) -> Container:
     changed = {
-        "Config": {**FINE["Config"], **(config or {})},
-        "HostConfig": {**FINE["HostConfig"], **(host or {})},
+        "Config": {**NEVER_STARTED["Config"], **(config or {})},
+        "HostConfig": {**NEVER_STARTED["HostConfig"], **(host or {})},
     }
-    return Container({**FINE, **changed})
+    return Container({**NEVER_STARTED, **changed})
 
 
 def web(**settings: Any) -> Service:

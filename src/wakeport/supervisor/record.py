@@ -25,7 +25,6 @@ FIELDS = (
     "until",
     "attempts",
     "not_before",
-    "failed_at",
     "reason",
 )
 
@@ -35,7 +34,7 @@ class Record:
 
     `asked` and `until` bound the time (RFC 3339, UTC) in which a start counts
     as wakeport's own though no answer was seen. `not_before` is on the
-    monotonic clock, `failed_at` in epoch seconds.
+    monotonic clock.
     """
 
     def __init__(self, directory: str) -> None:
@@ -47,7 +46,6 @@ class Record:
         self.until = ""
         self.attempts = 0
         self.not_before = 0.0
-        self.failed_at = 0.0
         self.reason = ""
         self._load()
 
@@ -134,14 +132,13 @@ class Record:
         delay = min(LAST_DELAY, FIRST_DELAY * 2.0 ** min(self.attempts, 30))
         self.attempts += 1
         self.not_before = time.monotonic() + delay
-        self.failed_at = time.time()
         self.reason = " ".join(reason.split())
         self._save()
         return delay
 
     def forgive(self) -> None:
         if self.attempts:
-            self.attempts, self.not_before, self.failed_at, self.reason = 0, 0.0, 0.0, ""
+            self.attempts, self.not_before, self.reason = 0, 0.0, ""
             self._save()
 
 
