@@ -1,28 +1,20 @@
+"""How a service comes to stand, changes and goes, or stays as it was."""
+
 from __future__ import annotations
 
 import os
 import stat
-import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from wakeport import facts, programs, units
+from tests.unit.hosts import TestHost, bring, tree, web
 from wakeport import service as services
 from wakeport.errors import InTheWay, Problem
-from wakeport.install import copy, files, lock
-from wakeport.install.account import Account
-from wakeport.install.apply import apply
-from wakeport.install.host import Host
-from wakeport.install.plan import Plan, listened_before, plan, removal
+from wakeport.install import files, lock
+from wakeport.install.plan import listened_before, removal
 from wakeport.install.remove import remove
-from wakeport.layout import Layout
-from wakeport.listener import Place
-from wakeport.service import Service
-from wakeport.systemd import Systemd
 
 UNITS = [
     "wakeport-web-container.service",
@@ -30,85 +22,6 @@ UNITS = [
     "wakeport-web.service",
     "wakeport-web.socket",
 ]
-
-
-class NotedSystemd(Systemd):
-    """Notes what it is asked; `fails` makes one verb fail."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.fails: Callable[[str], bool] = lambda _asked: False
-        self.main_pid = "0"
-
-    def _do(self, verb: str, *arguments: str, known: Any = frozenset()) -> str:  # noqa: ARG002
-        asked = " ".join([verb, *(argument for argument in arguments if argument != "--quiet")])
-        if verb == "show":
-            return "".join(f"Id={unit}\nMainPID={self.main_pid}\n\n" for unit in arguments[2:])
-        self.asked.append(asked)
-        if self.fails(asked):
-            raise Problem(f"{asked} failed")
-        return ""
-
-
-class NotedAccount(Account):
-    def __init__(self) -> None:
-        self.there = False
-
-    def ensure(self) -> bool:
-        made, self.there = not self.there, True
-        return made
-
-    def remove(self) -> bool:
-        gone, self.there = self.there, False
-        return gone
-
-
-class TestHost(Host):
-    __test__ = False
-
-    def __init__(self, root: Path) -> None:
-        self.systemd: NotedSystemd
-        super().__init__(Layout(root), NotedSystemd(), NotedAccount())
-        self.silent = False
-        self.runs_from = ""
-
-    def runs(self, directory: str) -> bool:
-        return directory == self.runs_from
-
-    def listening(self) -> list[Place]:
-        return [] if self.silent else [Place(port) for port in (80, 81, 8080)]
-
-
-@pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestHost:
-    monkeypatch.setattr("wakeport.install.host.PYTHON", sys.executable)
-    monkeypatch.setattr("wakeport.install.host.LISTENS_WITHIN", 0.0)
-    (tmp_path / "etc/systemd/system").mkdir(parents=True)
-    return TestHost(tmp_path)
-
-
-def web(on: str = "80", to: int = 80, **settings: Any) -> Service:
-    return services.build("web", {**settings, "listener": [{"on": on, "to": to}]})
-
-
-def bring(host: TestHost, service: Service) -> Plan:
-    known = facts.machine(host.layout, "web", None)
-    settings: str | None = services.write(service)
-    if host.layout.settings(service.name).exists():
-        host.layout.settings(service.name).write_text(services.write(service))
-        settings = None
-    intended = plan(host.layout, service.name, units.units(service, known), settings)
-    apply(host, service, intended, units.supervisor_command(service, known))
-    return intended
-
-
-def tree(root: Path) -> dict[str, str]:
-    """Every file below `root` with its content, but for compiled ones."""
-    return {
-        str(path.relative_to(root)): path.read_text()
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and path.suffix != ".pyc"
-    }
 
 
 def test_a_new_service_stands_and_listens(host: TestHost) -> None:
@@ -291,50 +204,6 @@ def test_an_interrupted_removal_can_be_given_again(host: TestHost) -> None:
 
 
 # --- the copy of the programs ---
-
-
-def test_the_copy_is_compiled_and_imports_nothing_from_elsewhere(host: TestHost) -> None:
-    made = copy.ensure(host.layout, programs.collect(), sys.executable)
-    assert made is not None
-    assert programs.compiled(made, programs.cache_tag(sys.executable))
-    assert copy.ensure(host.layout, programs.collect(), sys.executable) is None
-    assert programs.directory_name(programs.read_copy(made)) == made.name
-    assert {path.name for path in made.iterdir()} >= {"proxy.py", "starter.py", "supervisor.py", "wakeport"}
-    assert not (made / "wakeport/cli").exists()
-    for path in made.rglob("*"):
-        assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() else 0o644)
-
-
-def test_an_edited_copy_is_made_anew(host: TestHost) -> None:
-    made = copy.ensure(host.layout, programs.collect(), sys.executable)
-    assert made is not None
-    (made / "proxy.py").write_text("print('hello')")
-    assert copy.ensure(host.layout, programs.collect(), sys.executable) == made
-    assert programs.read_copy(made) == programs.collect()
-
-
-def test_an_old_copy_goes_when_no_unit_names_it(host: TestHost) -> None:
-    old = host.layout.programs / "0.0.9-00000000"
-    files.write(old / "proxy.py", b"")
-    bring(host, web())
-    assert not old.exists()
-
-
-def test_an_old_copy_stays_while_a_process_runs_from_it(host: TestHost) -> None:
-    old = host.layout.programs / "0.0.9-00000000"
-    files.write(old / "proxy.py", b"")
-    host.runs_from = host.layout.inside(old)
-    bring(host, web())
-    assert old.exists()
-
-
-def test_a_python_that_cannot_compile_leaves_no_copy(host: TestHost) -> None:
-    with pytest.raises(Problem, match="cannot compile"):
-        copy.ensure(host.layout, programs.collect(), "/bin/false")
-    assert list(host.layout.programs.iterdir()) == []
-
-
-# --- files and the lock ---
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,90 @@
+"""A machine below a directory of the test: real files, a systemd and an account that note what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wakeport import facts, units
+from wakeport import service as services
+from wakeport.errors import Problem
+from wakeport.install.account import Account
+from wakeport.install.apply import apply
+from wakeport.install.host import Host
+from wakeport.install.plan import Plan, plan
+from wakeport.layout import Layout
+from wakeport.listener import Place
+from wakeport.service import Service
+from wakeport.systemd import Systemd
+
+
+class NotedSystemd(Systemd):
+    """Notes what it is asked; `fails` makes one verb fail."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fails: Callable[[str], bool] = lambda _asked: False
+        self.main_pid = "0"
+
+    def _do(self, verb: str, *arguments: str, known: Any = frozenset()) -> str:  # noqa: ARG002
+        asked = " ".join([verb, *(argument for argument in arguments if argument != "--quiet")])
+        if verb == "show":
+            return "".join(f"Id={unit}\nMainPID={self.main_pid}\n\n" for unit in arguments[2:])
+        self.asked.append(asked)
+        if self.fails(asked):
+            raise Problem(f"{asked} failed")
+        return ""
+
+
+class NotedAccount(Account):
+    def __init__(self) -> None:
+        self.there = False
+
+    def ensure(self) -> bool:
+        made, self.there = not self.there, True
+        return made
+
+    def remove(self) -> bool:
+        gone, self.there = self.there, False
+        return gone
+
+
+class TestHost(Host):
+    __test__ = False
+
+    def __init__(self, root: Path) -> None:
+        self.systemd: NotedSystemd
+        super().__init__(Layout(root), NotedSystemd(), NotedAccount())
+        self.silent = False
+        self.runs_from = ""
+
+    def runs(self, directory: str) -> bool:
+        return directory == self.runs_from
+
+    def listening(self) -> list[Place]:
+        return [] if self.silent else [Place(port) for port in (80, 81, 8080)]
+
+
+def web(on: str = "80", to: int = 80, **settings: Any) -> Service:
+    return services.build("web", {**settings, "listener": [{"on": on, "to": to}]})
+
+
+def bring(host: TestHost, service: Service) -> Plan:
+    known = facts.machine(host.layout, "web", None)
+    settings: str | None = services.write(service)
+    if host.layout.settings(service.name).exists():
+        host.layout.settings(service.name).write_text(services.write(service))
+        settings = None
+    intended = plan(host.layout, service.name, units.units(service, known), settings)
+    apply(host, service, intended, units.supervisor_command(service, known))
+    return intended
+
+
+def tree(root: Path) -> dict[str, str]:
+    """Every file below `root` with its content, but for compiled ones."""
+    return {
+        str(path.relative_to(root)): path.read_text()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+    }
