@@ -49,9 +49,10 @@ def run(command: click.Command, arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def tell(problem: Problem, about: str = "wakeport", notes: Sequence[str] = ()) -> None:
-    """Print `problem` on standard error; `about` names what it is about."""
-    click.echo(f"{about}: {problem.fact}", err=True)
+def tell(problem: Problem, about: str | None = None, notes: Sequence[str] = ()) -> None:
+    """Print `problem` on standard error; `about` names the service, where a verb takes several."""
+    subject = f"wakeport: {about}" if about else "wakeport"
+    click.echo(f"{subject}: {problem.fact}", err=True)
     for line in (*notes, *getattr(problem, "__notes__", ()), problem.hint):
         if line:
             click.echo(f"  {line}", err=True)
