@@ -14,7 +14,7 @@ GOOD = ["name=web", "lease=/run/wakeport/web.lease", "ready_within=90", "target=
 def test_a_unit_s_words() -> None:
     options = Options(GOOD)
     assert (options.name, options.lease, options.ready_within) == ("web", "/run/wakeport/web.lease", 90)
-    assert options.targets == ["80/tcp", "443/tcp"]
+    assert [listener.target for listener in options.listeners] == ["80/tcp", "443/tcp"]
 
 
 @pytest.mark.parametrize("key", ["name", "lease", "ready_within", "target"])

@@ -33,7 +33,7 @@ RETRY_AFTER_SILENCE = 1.0  # seconds
 def main() -> None:
     given = options.from_command_line()
     capacity = capacity_within(raise_descriptor_limit())
-    listeners = inherited_listeners(len(given.targets))
+    listeners = inherited_listeners(len(given.listeners))
     loop = Loop()
     proxy = Proxy(loop, given, listeners, capacity)
     proxy.start()
@@ -49,7 +49,7 @@ class Proxy:
 
     def __init__(self, loop: Loop, given: Options, listeners: list[socket.socket], capacity: int) -> None:
         self.loop = loop
-        self.wanted_targets = given.targets
+        self.listeners = given.listeners
         self.targets: dict[str, Address] | None = None  # None while the container is not awake
         self.failure: Failure | None = None
         self.served: dict[Client, Relay | None] = {}  # held, dialled for, or relayed
@@ -164,7 +164,7 @@ class Proxy:
             self.dial(self.room.call_next(), self.targets)
 
     def dial(self, client: Client, targets: dict[str, Address]) -> None:
-        wanted = self.wanted_targets[client.listener]
+        wanted = self.listeners[client.listener].target
         if wanted in targets:
             self.dialer.dial(client, targets[wanted])
         else:

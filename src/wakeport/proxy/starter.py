@@ -46,11 +46,11 @@ CANNOT_EXECUTE = 127  # sh(1)
 
 def main() -> None:
     given = options.from_command_line()
-    if not given.relay or len(set(given.targets)) != 1:
+    if not given.relay or len({listener.target for listener in given.listeners}) != 1:
         raise SystemExit("the starter wants relay=, and one target for all listeners")
     descriptors = raise_descriptor_limit()
     loop = Loop()
-    starter = Starter(loop, given, inherited_listeners(len(given.targets)), descriptors)
+    starter = Starter(loop, given, inherited_listeners(len(given.listeners)), descriptors)
     starter.start()
     loop.run_forever()
     raise SystemExit(starter.exit_code)
@@ -62,7 +62,7 @@ class Starter:
     def __init__(self, loop: Loop, given: Options, listeners: list[socket.socket], descriptors: int) -> None:
         self.loop = loop
         self.relay = given.relay
-        self.wanted_target = given.targets[0]
+        self.wanted_target = given.listeners[0].target
         self.listeners = listeners
         self.connections_max = max(1, (descriptors - DESCRIPTORS_RESERVED) // DESCRIPTORS_A_CONNECTION)
         self.target: Address | None = None  # None while the container is not awake
