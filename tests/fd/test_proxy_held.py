@@ -87,7 +87,7 @@ def test_a_held_client_that_has_ended_its_request_has_not_left(house: House) -> 
 
 def test_who_does_not_fit_in_waits_in_the_backlog(house: House) -> None:
     target = house.target()
-    proxy = house.proxy(before="import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (90, 90))")
+    proxy = house.proxy(before="import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (162, 162))")
     clients = [house.client(say=b"%02d" % number) for number in range(40)]
     lease = house.lease.accept()
     lease.hear_until(lambda message: len(message.get("use", ())) == 13)
@@ -101,7 +101,7 @@ def test_who_does_not_fit_in_waits_in_the_backlog(house: House) -> None:
 
 
 def test_a_full_house_does_not_spin(house: House) -> None:
-    proxy = house.proxy(before="import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (70, 70))")
+    proxy = house.proxy(before="import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (142, 142))")
     for _ in range(10):
         house.client()
     house.lease.accept().hear_until(lambda message: len(message.get("use", ())) == 3)

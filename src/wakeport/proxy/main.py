@@ -8,7 +8,7 @@ import socket
 from wakeport.activation import notify
 from wakeport.lease import AWAKE, FAILED, STOPPING, Message
 from wakeport.loop import Loop
-from wakeport.proxy import leg, options
+from wakeport.proxy import leg, options, pipe
 from wakeport.proxy.dialer import Address, Dialer
 from wakeport.proxy.door import Client, Door, capacity_within, inherited_listeners, raise_descriptor_limit
 from wakeport.proxy.held import WaitingRoom
@@ -32,7 +32,7 @@ RETRY_AFTER_SILENCE = 1.0  # seconds
 
 def main() -> None:
     given = options.from_command_line()
-    capacity = capacity_within(raise_descriptor_limit())
+    capacity = capacity_within(raise_descriptor_limit() - pipe.DESCRIPTORS)
     listeners = inherited_listeners(len(given.listeners))
     loop = Loop()
     proxy = Proxy(loop, given, listeners, capacity)

@@ -1,5 +1,8 @@
 """Carrying bytes between a client and the target: both ways, at the pace of the slower one.
 
+Small messages are received and sent; a side that sends much gets a pipe, and is spliced through it
+until it sends little again.
+
 An end (FIN) on one side becomes an end on the other once every byte before it is delivered, and the
 other direction goes on. A reset on one side becomes a reset on the other, so that nobody takes half
 an answer for a whole one.
@@ -13,16 +16,28 @@ from collections.abc import Callable
 
 from wakeport.loop import BROKEN, READ, WRITE, Loop
 from wakeport.proxy import leg
+from wakeport.proxy.pipe import Pipe, Pipes
 
 CHUNK = 65536  # bytes; what one direction may keep in this process while its receiver is slow
 
+# A side that fills this many chunks in a row moves much; one that does not fill one in so many
+# takings has stopped doing so. Pages and rows of a database come and go in between.
+BULK_AFTER = 2
+BULK_UNTIL = 8
+
 LAST_WORDS = 16  # chunks; more than a receive buffer of the default size holds
+
+# One buffer for all: a chunk is sent, or what is left of it copied, before the next one is received.
+_chunk = bytearray(CHUNK)
+_view = memoryview(_chunk)
+
+_pipes = Pipes()
 
 
 class Side:
     """One socket of a relay: what it is being watched for, and what it has yet to be sent."""
 
-    __slots__ = ("ended", "fd", "interest", "peer", "pending", "recv", "relay", "send", "sock")
+    __slots__ = ("ended", "fd", "interest", "peer", "pending", "pipe", "relay", "sock", "streak")
 
     peer: Side
 
@@ -30,9 +45,9 @@ class Side:
         self.relay = relay
         self.sock = sock
         self.fd = sock.fileno()
-        self.recv = sock.recv
-        self.send = sock.send
         self.pending: memoryview | None = None  # bytes from the peer that this socket would not take yet
+        self.pipe: Pipe | None = None  # on the way from this socket to the peer, while it moves much
+        self.streak = 0  # chunks in a row that say it is time to change between the two ways
         self.ended = False  # it has sent its last byte
         self.interest = 0
 
@@ -43,53 +58,93 @@ class Side:
             self.relay.loop.watch(self.fd, interest, self.on_event)
 
     def on_event(self, events: int) -> None:
-        if events & WRITE and self.pending is not None:
+        if events & WRITE and self.interest & WRITE:
             self._flush()
         if self.interest & READ:
-            self._carry()
+            if self.pipe is None:
+                self._carry()
+            else:
+                self._pour(self.pipe)
         elif events & BROKEN:
             self._on_break(events)
 
     def _carry(self) -> None:
         """Read once and pass it on. Once only: the others have their turn."""
         try:
-            data = self.recv(CHUNK)
+            size = self.sock.recv_into(_chunk)
         except BlockingIOError:
             return
         except OSError:
             self.relay.reset()
             return
-        peer = self.peer
-        if not data:
+        if not size:
             self._end()
             return
+        peer = self.peer
         try:
-            sent = peer.send(data)
+            sent = peer.sock.send(_view[:size])
         except BlockingIOError:
             sent = 0
         except OSError:
             self.relay.hear_last_words(peer)
             return
-        if sent != len(data):
-            peer.pending = memoryview(data)[sent:]
-            peer.want(peer.interest | WRITE)
-            self.want(self.interest & ~READ)
+        if sent != size:
+            peer.pending = memoryview(bytes(_view[sent:size]))
+            self._wait_for_peer()
+        if size == CHUNK:
+            self.streak += 1
+            if self.streak >= BULK_AFTER and peer.pending is None:
+                self.streak = 0
+                self.pipe = _pipes.lend()
+        else:
+            self.streak = 0
+
+    def _pour(self, pipe: Pipe) -> None:
+        """As `_carry`, through the pipe."""
+        try:
+            size = pipe.fill(self.fd)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.relay.reset()
+            return
+        if not size:
+            self._return_pipe()
+            self._end()
+            return
+        try:
+            pipe.drain(self.peer.fd)
+        except OSError:
+            self.relay.hear_last_words(self.peer)
+            return
+        self.streak = 0 if size >= CHUNK else self.streak + 1
+        if pipe.held:
+            self._wait_for_peer()
+        elif self.streak >= BULK_UNTIL:
+            self.streak = 0
+            self._return_pipe()
+
+    def _wait_for_peer(self) -> None:
+        peer = self.peer
+        peer.want(peer.interest | WRITE)
+        self.want(self.interest & ~READ)
 
     def _flush(self) -> None:
-        assert self.pending is not None
+        """This socket takes bytes again: those that wait for it here first."""
+        pipe = self.peer.pipe
         try:
-            sent = self.send(self.pending)
+            if self.pending is not None:
+                self.pending = self.pending[self.sock.send(self.pending) :] or None
+            elif pipe is not None:
+                pipe.drain(self.fd)
         except BlockingIOError:
             return
         except OSError:
             self.relay.hear_last_words(self)
             return
-        if sent < len(self.pending):
-            self.pending = self.pending[sent:]
-            return
-        self.pending = None
-        self.want(self.interest & ~WRITE)
-        self.peer.want(self.peer.interest | READ)
+        if self.pending is None and not (pipe is not None and pipe.held):
+            self.want(self.interest & ~WRITE)
+            self.peer.want(self.peer.interest | READ)
 
     def _end(self) -> None:
         """This side has sent its last byte. The peer has it: while anything is pending nothing is read."""
@@ -111,6 +166,18 @@ class Side:
         # for as long as it is watched, so it is not, until want() reads on.
         self.relay.loop.unwatch(self.fd)
         self.interest = 0
+
+    def give_up(self, close: Callable[[Loop, socket.socket], None]) -> None:
+        self.interest = 0
+        self._return_pipe()
+        close(self.relay.loop, self.sock)
+        # They refer to each other: unbroken, each of these circles waits for the garbage collector.
+        del self.peer
+
+    def _return_pipe(self) -> None:
+        if self.pipe is not None:
+            _pipes.take_back(self.pipe)
+            self.pipe = None
 
 
 class Relay:
@@ -138,9 +205,13 @@ class Relay:
         """`side` takes no more. What it said before it broke is passed on as far as it fits."""
         listener = side.peer
         try:
+            if side.pipe is not None:
+                side.pipe.drain(listener.fd)
             for _ in range(LAST_WORDS):
-                data = side.recv(CHUNK)
-                if not data or listener.pending is not None or listener.send(data) != len(data):
+                if listener.pending is not None or (side.pipe is not None and side.pipe.held):
+                    break  # what follows would overtake what waits
+                data = side.sock.recv(CHUNK)
+                if not data or listener.sock.send(data) != len(data):
                     break
         except OSError:
             pass  # the error that ended it: there are no more words
@@ -157,9 +228,6 @@ class Relay:
             return
         self.finished = True
         for side in (self.client, self.target):
-            side.interest = 0
-            give_up(self.loop, side.sock)
-            # They refer to each other: unbroken, each of these circles waits for the garbage collector.
-            del side.peer
+            side.give_up(give_up)
         del self.client, self.target
         self.over()
