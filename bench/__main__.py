@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
-from contextlib import closing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import figures, machine, memory, tables
+from bench import figures, machine, memory, relay_figures, relay_tables, tables
 from bench.cold import cold
 from bench.contenders import Bare, Contender, contenders
 from bench.crowd import crowd
 from bench.ground import Ground
+from bench.relay import IDLE, LOADS, MEASURES, Bench
+from bench.relay_contenders import NAMES as RELAYS
+from bench.relay_contenders import relays
+from bench.relay_load import prepare
+from bench.relay_target import Target
 from lab import Lab
 
 ROUNDS = 11
+RELAY_ROUNDS = 5
+RELAY_SECONDS = 4  # for each load of a round
 CROWD_ROUNDS = 3  # at most; who is turned away here is so for reasons that do not vary
 CROWDS = (200, 500, 2000)
 RIVALS = ("recipe", "web", "classic")  # who is measured against the bare start
@@ -31,14 +40,23 @@ console, progress = Console(width=200), Console(stderr=True, highlight=False)
 class Run:
     """One lab and those who take part in it."""
 
-    def __init__(
-        self, ground: Ground, taking_part: list[Contender], rounds: int, crowds: Sequence[int]
-    ) -> None:
+    def __init__(self, ground: Ground, given: argparse.Namespace) -> None:
         self.ground = ground
-        self.contenders = taking_part
-        self.rounds = rounds
-        self.crowds = crowds
-        self.labels = {contender.name: contender.label for contender in taking_part}
+        self.given = given
+        self.rounds: int = given.rounds or ROUNDS
+
+    @cached_property
+    def contenders(self) -> list[Contender]:
+        """Those of the wake, set up when the first part asks for them."""
+        wanted = {Bare.name, *(self.given.only or RIVALS)}
+        taking_part = [each for each in contenders(self.ground) if each.name in wanted]
+        for contender in taking_part:
+            contender.prepare()
+        return taking_part
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {contender.name: contender.label for contender in self.contenders}
 
     @property
     def with_port(self) -> list[Contender]:
@@ -63,7 +81,7 @@ class Run:
         outcomes: dict[str, list[Any]] = {contender.name: [] for contender in self.with_port}
         rounds = []
         of = min(self.rounds, CROWD_ROUNDS)
-        for number, size in product(range(1, of + 1), self.crowds):
+        for number, size in product(range(1, of + 1), self.given.crowds):
             self._tell(f"crowd of {size}", number, of)
             for contender in self.with_port:
                 assert contender.address is not None
@@ -87,6 +105,51 @@ class Run:
             for name in awake
         }
 
+    def relay(self) -> dict[str, Any]:
+        of = self.given.rounds or RELAY_ROUNDS
+        loads = [name for name in LOADS if name in self.given.measures]
+        idle, rounds = {}, []
+        if IDLE in self.given.measures:
+            self._tell("idle connections", 1, 1)
+            with self._relays() as bench:
+                idle = {each.name: bench.idle(each) for each in bench.relays if each.name != "direct"}
+        if loads:
+            # Set up anew: not everyone outlives thousands of connections.
+            with self._relays() as bench:
+                for number in range(1, of + 1):
+                    self._tell("relay", number, of)
+                    rounds.append(bench.round(number, loads))
+        labels = {each.name: each.label for each in bench.relays}
+        summaries = {
+            name: relay_figures.summary(
+                {each: [done[name][each] for done in rounds] for each in labels}, [*relay_tables.YARDSTICKS]
+            )
+            for name in loads
+        }
+        for made in relay_tables.all_of(summaries, idle, labels):
+            self._show(made)
+        console.print(relay_tables.FOOT.format(rounds=of, processors=os.cpu_count()))
+        summed = {
+            name: {each: row._asdict() for each, row in rows.items()} for name, rows in summaries.items()
+        }
+        return {"rounds": rounds, "summary": summed, "idle": idle}
+
+    @contextmanager
+    def _relays(self) -> Iterator[Bench]:
+        """All that take part, set up in front of a target, and taken down again."""
+        taking_part = [each for each in relays(self.ground) if each.name in (self.given.only or RELAYS)]
+        target = Target(self.ground)
+        target.start()
+        prepare(self.ground.lab)
+        for each in taking_part:
+            each.prepare(target)
+        try:
+            yield Bench(self.ground, taking_part, self.given.seconds)
+        finally:
+            for each in taking_part:
+                each.remove()
+            target.remove()
+
     def _tell(self, what: str, number: int, of: int) -> None:
         progress.print(f"{what}: round {number} of {of}", style="dim")
 
@@ -94,18 +157,20 @@ class Run:
         console.print(table)
 
 
-PARTS: dict[str, Callable[[Run], Any]] = {"cold": Run.cold, "crowd": Run.crowd, "memory": Run.memory}
+PARTS: dict[str, Callable[[Run], Any]] = {
+    "cold": Run.cold,
+    "crowd": Run.crowd,
+    "memory": Run.memory,
+    "relay": Run.relay,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     with Lab() as lab, closing(Ground(lab)) as ground:
         lab.load("nginx")
-        taking_part = [each for each in contenders(ground) if each.name in {Bare.name, *given.only}]
-        for contender in taking_part:
-            contender.prepare()
         facts = machine.facts(ground)
-        run = Run(ground, taking_part, given.rounds, given.crowds)
+        run = Run(ground, given)
         console.print(machine.line(facts))
         result = {"machine": facts, **{part: PARTS[part](run) for part in given.part or PARTS}}
     if given.json:
@@ -119,9 +184,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     # Not `choices`: argparse would also look for the empty list among them.
     parser.add_argument("part", nargs="*", type=_part, help=f"{', '.join(PARTS)}; all by default")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the cold start (%(default)s)")
+    rounds = f"of the cold start ({ROUNDS}) and the relay ({RELAY_ROUNDS})"
+    parser.add_argument("--rounds", type=int, help=rounds)
     parser.add_argument("--crowds", type=int, nargs="+", default=CROWDS, metavar="SIZE")
-    parser.add_argument("--only", nargs="+", choices=RIVALS, default=RIVALS, help="leave out the others")
+    parser.add_argument("--only", nargs="+", choices=(*RIVALS, *RELAYS), help="leave out the others")
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=MEASURES, help="of the relay")
+    parser.add_argument(
+        "--seconds", type=int, default=RELAY_SECONDS, help="for each load of the relay (%(default)s)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round there")
     return parser
 

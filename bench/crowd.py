@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
 
 def crowd(lab: Lab, address: Address, size: int) -> Outcome:
     """Connect `size` clients at the same moment; each asks for the page. OSError where they do not fit."""
-    with _descriptors(size + DESCRIPTORS_RESERVED), lab.network(), select.epoll() as epoll:
+    with descriptors(size + DESCRIPTORS_RESERVED), lab.network(), select.epoll() as epoll:
         clients = [_Client() for _ in range(size)]
         began = time.monotonic()
         for client in clients:
@@ -104,7 +104,7 @@ def _outcome(clients: list[_Client]) -> Outcome:
 
 
 @contextmanager
-def _descriptors(wanted: int) -> Iterator[None]:
+def descriptors(wanted: int) -> Iterator[None]:
     """Allow this process that many for a while. Not for good: what it starts would inherit them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))

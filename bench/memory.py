@@ -37,7 +37,7 @@ def _processes(ground: Ground, contender: Contender) -> list[Process]:
     found = [pid for unit in contender.units for pid in ground.processes(unit)]
     # One for each published port and address family; nobody else in this lab publishes any.
     found += [pid for pid in ground.processes("docker.service") if _name(pid) == "docker-proxy"]
-    return [Process(_name(pid), *_size(pid)) for pid in found]
+    return [Process(_name(pid), *size(pid)) for pid in found]
 
 
 def _name(pid: int) -> str:
@@ -48,7 +48,7 @@ def _name(pid: int) -> str:
     return " ".join([Path(words[0]).name, *words[1:3]]) if words[1:2] == ["start"] else Path(words[0]).name
 
 
-def _size(pid: int) -> tuple[int, int]:
+def size(pid: int) -> tuple[int, int]:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     kilobytes = {key: int(rest.split()[0]) for key, _, rest in (line.partition(":") for line in lines)}
     return kilobytes["Rss"] * 1024, kilobytes["Pss"] * 1024

@@ -25,7 +25,7 @@ STAGES = {
 
 
 def cold(figures: Mapping[str, Figures], labels: Labels) -> Table:
-    table = _table(
+    table = markdown(
         "cold first byte", "median", "x bare", "x bare, by round", "fastest", "slowest", "unserved"
     )
     for name, row in figures.items():
@@ -43,7 +43,7 @@ def cold(figures: Mapping[str, Figures], labels: Labels) -> Table:
 
 def stages(rounds: Mapping[str, Sequence[Stages]], labels: Labels) -> Table:
     """Medians of the time since the client's connect at which each stage was reached."""
-    table = _table("since the client connected", *(labels[name] for name in rounds))
+    table = markdown("since the client connected", *(labels[name] for name in rounds))
     for stage, meaning in STAGES.items():
         columns = [[reached[stage] for reached in each if stage in reached] for each in rounds.values()]
         table.add_row(meaning, *(_milliseconds(median(column) if column else None) for column in columns))
@@ -53,20 +53,20 @@ def stages(rounds: Mapping[str, Sequence[Stages]], labels: Labels) -> Table:
 def crowd(outcomes: Mapping[str, Sequence[Outcome]], labels: Labels) -> Table:
     """The worst round of each size; beside it the client that waited longest for its answer."""
     sizes = sorted({outcome.size for each in outcomes.values() for outcome in each})
-    table = _table("simultaneous first clients", *(f"{size:,}" for size in sizes))
+    table = markdown("simultaneous first clients", *(f"{size:,}" for size in sizes))
     for name, each in outcomes.items():
         table.add_row(labels[name], *(_worst([o for o in each if o.size == size]) for size in sizes))
     return table
 
 
 def memory(asleep: Mapping[str, list[Process]], awake: Mapping[str, list[Process]], labels: Labels) -> Table:
-    table = _table("memory of a service, RSS (PSS)", "asleep", "awake, one client", "of which (RSS, MB)")
+    table = markdown("memory of a service, RSS (PSS)", "asleep", "awake, one client", "of which (RSS, MB)")
     for name, processes in awake.items():
         table.add_row(labels[name], _total(asleep[name]), _total(processes), "; ".join(_each(processes)))
     return table
 
 
-def _table(subject: str, *columns: str) -> Table:
+def markdown(subject: str, *columns: str) -> Table:
     table = Table(subject, box=box.MARKDOWN)
     for column in columns:
         table.add_column(column, justify="right")

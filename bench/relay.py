@@ -1,0 +1,124 @@
+"""The relay: what each costs that carries bytes to the same target, in answers, bytes, time and memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench import relay_load as load
+from bench.ground import Ground
+from bench.memory import size
+from bench.relay_contenders import Relay
+from bench.relay_target import BULK
+from bench.visit import Unserved
+
+KEPT, SHORT = 32, 16  # connections of wrk's that are kept, and that are made anew for each request
+RUNS = 4  # of the large file, one after the other
+STREAMS = 4  # of it at once
+IDLE_CONNECTIONS = (0, 1000, 8000)
+
+SETTLE = 0.3  # seconds from the last client's answer until memory is looked at
+GIB = 1 << 30
+
+Outcome = dict[str, Any]  # the measure's figures by name, or {"failed": why}
+Round = dict[str, dict[str, Outcome]]  # by measure, then by relay
+
+
+class Bench:
+    def __init__(self, ground: Ground, relays: Sequence[Relay], seconds: int) -> None:
+        self.ground = ground
+        self.relays = relays
+        self.seconds = seconds
+
+    def round(self, number: int, measures: Sequence[str]) -> Round:
+        """Every measure, and in it every relay in turn, each round beginning with another one."""
+        turn = number % len(self.relays)
+        in_turn = [*self.relays[turn:], *self.relays[:turn]]
+        return {
+            measure: {each.name: self._measure(measure, each) for each in in_turn} for measure in measures
+        }
+
+    def _measure(self, measure: str, relay: Relay) -> Outcome:
+        try:
+            with load.company(self.ground.lab, relay.address):
+                return LOADS[measure](self, relay)
+        except Unserved as failure:
+            return {"failed": str(failure)}
+
+    def keep_alive(self, relay: Relay) -> Outcome:
+        return self._answers(relay, KEPT, keep=True)
+
+    def connections(self, relay: Relay) -> Outcome:
+        return self._answers(relay, SHORT, keep=False)
+
+    def bulk(self, relay: Relay) -> Outcome:
+        before = processor_time(relay)
+        runs = [load.fetch(self.ground.lab, relay.address, 1) for _ in range(RUNS)]
+        spent = processor_time(relay) - before
+        return {"rate": BULK / median(runs), "runs": runs, "cpu": spent / (RUNS * BULK / GIB)}
+
+    def streams(self, relay: Relay) -> Outcome:
+        before = processor_time(relay)
+        seconds = load.fetch(self.ground.lab, relay.address, STREAMS)
+        spent = processor_time(relay) - before
+        return {"rate": STREAMS * BULK / seconds, "cpu": spent / (STREAMS * BULK / GIB)}
+
+    def idle(self, relay: Relay) -> list[Outcome]:
+        """Its memory with more and more clients that only stay, from a fresh start. `held`: so many did."""
+        relay.refresh()
+        found: list[Outcome] = []
+        stay = load.Stay(self.ground.lab, relay.address)
+        try:
+            for count in IDLE_CONNECTIONS:
+                # One at least: without any, some have no process.
+                held = stay.grow(max(count, 1))
+                time.sleep(SETTLE)
+                processes = relay.processes()
+                found.append(
+                    {
+                        "connections": count,
+                        "held": held if count else 0,
+                        "rss": sum(size(pid)[0] for pid in processes),
+                        "descriptors": sum(len([*Path(f"/proc/{pid}/fd").iterdir()]) for pid in processes),
+                    }
+                )
+                if held < count:
+                    break
+        finally:
+            stay.close()
+        return found
+
+    def _answers(self, relay: Relay, connections: int, *, keep: bool) -> Outcome:
+        before = processor_time(relay)
+        found = load.wrk(self.ground.lab, relay.address, connections, self.seconds, keep=keep)
+        spent = processor_time(relay) - before
+        return {**found._asdict(), "cpu": spent / found.requests}
+
+
+LOADS: dict[str, Callable[[Bench, Relay], Outcome]] = {
+    "keep-alive": Bench.keep_alive,
+    "connections": Bench.connections,
+    "bulk": Bench.bulk,
+    "streams": Bench.streams,
+}
+IDLE = "idle"
+MEASURES = (*LOADS, IDLE)
+
+
+def processor_time(relay: Relay) -> float:
+    """Seconds that its processes have run so far, in user and kernel mode, all threads.
+
+    From the scheduler (Documentation/scheduler/sched-stats.rst), to the nanosecond: times(2) counts in
+    hundredths of a second.
+    """
+    return (
+        sum(
+            int(task.read_text().split()[0])
+            for pid in relay.processes()
+            for task in Path(f"/proc/{pid}/task").glob("*/schedstat")
+        )
+        / 1e9
+    )

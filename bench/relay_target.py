@@ -1,0 +1,92 @@
+"""What every relay carries to: nginx in one container, and the settings of the lab that a load needs."""
+
+from __future__ import annotations
+
+from bench.ground import Ground
+from bench.visit import Address
+
+NAME = "target"
+PORT = 80
+PUBLISHED = 1080
+
+BODY = "Hello from the container\n"
+BULK = 256 * 1024 * 1024  # bytes
+BULK_PATH = "/bulk"
+
+DIRECTORY = "/run/bench"  # a tmpfs of the lab
+
+# One worker, as little work for a request as it can do: what is compared is in front of it. No timeout
+# ends a connection that a measurement holds open, and no count of requests.
+CONFIGURATION = f"""\
+worker_processes 1;
+worker_rlimit_nofile 20000;
+error_log /dev/stderr error;
+pid /run/nginx.pid;
+events {{ worker_connections 16000; }}
+http {{
+    default_type application/octet-stream;
+    access_log off;
+    sendfile on;
+    keepalive_timeout 1h;
+    keepalive_requests 1000000000;
+    client_header_timeout 1h;
+    reset_timedout_connection off;
+    server {{
+        listen {PORT} backlog=4096;
+        location = / {{ default_type text/plain; return 200 "{BODY[:-1]}\\n"; }}
+        location = {BULK_PATH} {{ root {DIRECTORY}; }}
+    }}
+}}
+"""
+
+# Thousands of short connections a second leave their ports in TIME_WAIT, a minute long: who comes later in
+# a round would find fewer free ones, and look for them longer. The container has its own such setting.
+TIME_WAIT = "net.ipv4.tcp_max_tw_buckets=100"
+SETTINGS = {
+    "net.ipv4.ip_local_port_range": "2048 65535",  # above every port that is listened on here
+    "net.ipv4.tcp_max_tw_buckets": "100",
+    "net.netfilter.nf_conntrack_tcp_timeout_time_wait": "1",
+    "net.netfilter.nf_conntrack_tcp_timeout_close": "1",
+}
+
+
+class Target:
+    """The container, which stays up from `start` to `remove`."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+
+    def start(self) -> None:
+        lab = self.ground.lab
+        lab.run(["mkdir", "-p", DIRECTORY])
+        self.ground.write(f"{DIRECTORY}/nginx.conf", CONFIGURATION)
+        # Written, not sparse: a hole would be read without touching memory.
+        lab.run(["dd", "if=/dev/urandom", f"of={DIRECTORY}{BULK_PATH}", "bs=1M", f"count={BULK >> 20}"])
+        for key, value in SETTINGS.items():
+            lab.run(["sysctl", "--quiet", "--write", f"{key}={value}"])
+        lab.create(
+            NAME,
+            "--sysctl",
+            TIME_WAIT,
+            "--publish",
+            f"{PUBLISHED}:{PORT}",
+            "--volume",
+            f"{DIRECTORY}:{DIRECTORY}:ro",
+            "--volume",
+            f"{DIRECTORY}/nginx.conf:/etc/nginx/nginx.conf:ro",
+        )
+        lab.docker("start", NAME)
+
+    def remove(self) -> None:
+        self.ground.lab.docker("rm", "--force", "--volumes", NAME)
+        self.ground.lab.run(["rm", "-r", DIRECTORY])
+
+    @property
+    def address(self) -> Address:
+        return (self.ground.engine.address(NAME), PORT)
+
+    @property
+    def published(self) -> Address:
+        """Not on 127.0.0.1: from there Docker's rules send nothing, and docker-proxy serves."""
+        gateway = "{{.NetworkSettings.Networks.bridge.Gateway}}"
+        return (self.ground.lab.docker("inspect", "--format", gateway, NAME), PUBLISHED)
