@@ -1,7 +1,7 @@
 """Container images from the host's own programs: no registry, no download, a second to make.
 
 `nginx` answers every request on port 80 with one small page. `python` is Python with its standard
-library, a shell and a few tools, for test programs of every kind of bad manners.
+library, a shell and a few tools, for test programs of every kind of bad manners. `lab.servers` has more.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from lab import servers
+
 CACHE = Path("/var/cache/wakeport-lab")
 
 # What `docker import --change` adds to an image: https://docs.docker.com/reference/cli/docker/image/import
 CHANGES = {
     "nginx": ("""CMD ["nginx", "-g", "daemon off;"]""", "EXPOSE 80"),
     "python": ("""CMD ["python3"]""", "ENV PYTHONUNBUFFERED=1", "ENV LANG=C.UTF-8"),
+    **servers.CHANGES,
 }
 
 PAGE = "<!doctype html><title>nginx</title><p>A container that was asleep says hello.\n"
@@ -47,7 +50,8 @@ http {
 """
 
 ACCOUNTS = {
-    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
+    "sshd:x:100:65534:sshd:/run/sshd:/usr/sbin/nologin\npostgres:x:101:65534:postgres:/tmp:/bin/sh\n",
     "etc/group": "root:x:0:\nnogroup:x:65534:\nnobody:x:65533:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
@@ -63,11 +67,12 @@ def archive(image: str) -> BinaryIO:
 
     Raises KeyError for an unknown image, OSError where the host's programs or the cache fail us.
     """
-    build = {"nginx": _nginx, "python": _python}[image]
-    # Made anew whenever the host's packages change or this file does.
+    build = {"nginx": _nginx, "python": _python, **servers.BUILDERS}[image]
+    # Made anew whenever the host's packages change or the recipes do.
     installed = Path("/var/lib/dpkg/status")
     installed_at = installed.stat().st_mtime_ns if installed.exists() else 0
-    key = hashlib.sha256(Path(__file__).read_bytes() + str(installed_at).encode()).hexdigest()[:16]
+    recipes = b"".join(Path(str(file)).read_bytes() for file in (__file__, servers.__file__))
+    key = hashlib.sha256(recipes + str(installed_at).encode()).hexdigest()[:16]
     path = CACHE / f"{image}-{key}.tar"
     try:
         return open(path, "rb")

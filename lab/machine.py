@@ -186,7 +186,7 @@ class Lab:
         return self.docker("create", "--name", name, *options, image, *command)
 
     def load(self, image: str) -> None:
-        """Give the lab's Docker one of the images of `lab.images`: `nginx` or `python`."""
+        """Give the lab's Docker one of the images of `lab.images` and `lab.servers`."""
         changes = [f"--change={change}" for change in images.CHANGES[image]]
         # Through a pipe: the cache of archives may be on a file system that the lab does not see.
         with images.archive(image) as file:

@@ -51,5 +51,5 @@ def test_an_archive_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_unknown_image_has_no_archive() -> None:
-    with pytest.raises(KeyError, match="redis"):
-        images.archive("redis")
+    with pytest.raises(KeyError, match="mysql"):
+        images.archive("mysql")
