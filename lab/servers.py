@@ -46,7 +46,7 @@ CHANGES: Final = {
 
 
 def _redis(tree: Tree) -> None:
-    tree.programs([Path("/usr/bin/redis-server")])
+    tree.programs([Path("/usr/bin/redis-server"), Path("/usr/bin/redis-cli")])
 
 
 def _postgres(tree: Tree) -> None:

@@ -109,6 +109,13 @@ class Service:
     def reaches(self, state: str, within: float = PATIENCE) -> float:
         return eventually(f"{self.name} {state}", lambda: self.status.get("state") == state, within)
 
+    def stays_awake(self, seconds: float) -> None:
+        """Look for so long whether anything puts it to sleep."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            assert self.status["state"] == "awake"
+            time.sleep(0.1)
+
     # What is done to it.
 
     def kill(self, unit: str) -> bool:
