@@ -12,14 +12,16 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from wakeport import facts, preflight, programs, status, units
+from wakeport import facts, preflight, programs, socket_unit, status, unit_file, units
 from wakeport.errors import NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.lease import FAILED
 from wakeport.runtimes.docker.container import Container
 from wakeport.service import Service
+from wakeport.socket_unit import GROUP
 from wakeport.systemd import Properties, Systemd
-from wakeport.units import GROUP, PYTHON, Facts, names
+from wakeport.targets import exposed_ports
+from wakeport.units import PYTHON, Facts, names
 
 OLDEST_SYSTEMD: Final = 249  # the oldest that knows every setting in the units
 ENOUGH_DESCRIPTORS: Final = 65536  # about 16,000 connections at four each
@@ -67,6 +69,8 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
         found += removal(one, container)
         found += exposed(one, container)
     states = systemd.show(names(one.name)[:4], PROPERTIES)
+    found += named_on_the_host(one)
+    found += trust(one)
     found += shared_places(layout, one, others)
     found += unit_files(layout, one, facts.machine(layout, one.name, container))
     found += sockets(one, states)
@@ -127,10 +131,10 @@ def backlog(somaxconn: Path) -> list[Finding]:
         limit = int(somaxconn.read_text())
     except (OSError, ValueError):
         return []
-    if limit >= units.BACKLOG:
+    if limit >= socket_unit.BACKLOG:
         return []
     fact = f"the kernel lets {limit} clients wait at a port, and refuses more during a wake"
-    return [Finding("", fact, f"sysctl net.core.somaxconn={units.BACKLOG}", wrong=False)]
+    return [Finding("", fact, f"sysctl net.core.somaxconn={socket_unit.BACKLOG}", wrong=False)]
 
 
 def copies(layout: Layout) -> list[Finding]:
@@ -149,7 +153,7 @@ def copies(layout: Layout) -> list[Finding]:
 
 def orphans(layout: Layout) -> list[Finding]:
     """Units of ours without settings: somebody has removed the file instead of the service."""
-    owners = {units.owner(path.read_text(errors="replace")) for path in layout.unit_files()}
+    owners = {unit_file.owner(path.read_text(errors="replace")) for path in layout.unit_files()}
     return [
         Finding("", f"the units of {owner} have no settings", f"sudo wakeport remove {owner}")
         for owner in sorted(owners - {None, *layout.services()}, key=str)
@@ -169,7 +173,7 @@ def published_ports(one: Service, container: Container) -> list[Finding]:
 
 
 def network(one: Service, container: Container) -> list[Finding]:
-    mistake = preflight.network_mistake(container)
+    mistake = preflight.network_mistake(one, container)
     return [Finding(one.name, *mistake)] if mistake else []
 
 
@@ -185,16 +189,45 @@ def removal(one: Service, container: Container) -> list[Finding]:
 
 def exposed(one: Service, container: Container) -> list[Finding]:
     """A target that the image does not name may answer all the same; else it is the first suspect."""
-    ports = [port for port in container.exposed if port.endswith("/tcp")]
+    found = []
+    for listener in one.listener:
+        protocol = listener.on.protocol
+        ports = exposed_ports(container.exposed, protocol)
+        if ports and isinstance(listener.to, int) and listener.to not in ports:
+            exposes = ", ".join(f"{port}/{protocol}" for port in ports)
+            fact = f'the image exposes {exposes}, and "{listener.on}" leads to {listener.to}'
+            found.append(Finding(one.name, fact, "see that the container really listens there", wrong=False))
+    return found
+
+
+def named_on_the_host(one: Service) -> list[Finding]:
+    """Owners and files that have gone since, and sockets behind a listener that the proxy may not use."""
+    found = [Finding(one.name, fact, hint) for fact, hint in preflight.host_mistakes(one)]
+    for path in sorted({listener.to for listener in one.listener if isinstance(listener.to, str)}):
+        try:
+            closed = not preflight.open_to_proxy(path, reading=False)
+        except OSError:
+            continue  # the container makes it when it wakes, or root alone may look
+        if closed:
+            fact = f"the proxy, which runs as {GROUP}, may not connect to {path}"
+            found.append(
+                Finding(one.name, fact, f"let the container give it the mode 0666 or the group {GROUP}")
+            )
+    return found
+
+
+def trust(one: Service) -> list[Finding]:
+    """Whoever is trusted may claim any address."""
     return [
         Finding(
             one.name,
-            f'the image exposes {", ".join(ports)}, and "{listener.on}" leads to {listener.to}',
-            "see that the container really listens there",
+            f'"{listener.on}" believes the PROXY header of everybody ({source})',
+            "accept_proxy names the load balancers alone; with more, no address in a log can be relied on",
             wrong=False,
         )
         for listener in one.listener
-        if ports and listener.to is not None and f"{listener.to}/tcp" not in ports
+        for source in listener.accept_proxy
+        if source.endswith("/0")
     ]
 
 
@@ -220,9 +253,9 @@ def unit_files(layout: Layout, one: Service, known: Facts) -> list[Finding]:
         except FileNotFoundError:
             found.append(Finding(one.name, f"{name} is missing", f"sudo wakeport apply {one.name}"))
             continue
-        if units.owner(there) != one.name:
+        if unit_file.owner(there) != one.name:
             found.append(Finding(one.name, f"{path} is not wakeport's", "move it away, then: wakeport apply"))
-        elif units.edited(there):
+        elif unit_file.edited(there):
             hint = f"systemctl edit {name} keeps your change; sudo wakeport apply {one.name} undoes it"
             found.append(Finding(one.name, f"{name} was edited by hand", hint))
         elif there != text:

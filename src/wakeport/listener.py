@@ -1,107 +1,222 @@
-"""Where a service listens: a TCP port, on one address or on all, or the path of a Unix socket."""
+"""One listener of a service: where systemd listens, what is behind it, and how its clients are treated."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
-PATH_MAX: Final = 107  # bytes: sun_path less its final NUL, unix(7)
+import msgspec
 
-_PORT: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]:|(?P<four>[0-9.]+):)?(?P<port>[0-9]{1,5})")
+from wakeport.kinds import Deadline, one_of
+from wakeport.place import Place, plain_path, socket_path
+from wakeport.rules import CLOSE, WAKE, Rule, check_order, network
+from wakeport.span import Span
 
-GRAMMAR: Final = "write PORT, ADDRESS:PORT, [IPV6]:PORT or /path.sock"
+OPEN_TO_ALL: Final = "0666"
+OPEN_TO_GROUP: Final = "0660"
+
+UNIX: Final = "unix"  # in accept_proxy: whoever connects to this Unix socket
+
+# ProtectHome= and InaccessiblePaths= of the proxy's unit: for the proxy there is nothing below these.
+HIDDEN: Final = ("/tmp", "/var/tmp", "/home", "/root", "/run/user")
+
+_MODE: Final = re.compile(r"0?[0-7]{3}")
+_ACCOUNT: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*\$?")
 
 
-class Place:
-    """One thing to listen on. Exactly one of `port` and `path` is set; `address` is "" for all addresses."""
+class SendProxy(str):
+    """Which version of the PROXY header goes to the container first: "off", "v1" or "v2"."""
 
-    __slots__ = ("address", "path", "port")
+    __slots__ = ()
 
-    def __init__(self, port: int = 0, address: str = "", path: str = "") -> None:
-        self.port = port
-        self.address = address
-        self.path = path
 
-    @classmethod
-    def parse(cls, text: str) -> Place:
-        """Read `[ADDRESS:]PORT` or `/path.sock`. Raises ValueError with a sentence for people."""
-        if text.startswith("/"):
-            return cls(path=_checked_path(text))
-        place, _, protocol = text.partition("/")
-        if protocol == "udp":
-            raise ValueError(f"{text!r}: UDP is not there yet; this version holds TCP ports and Unix sockets")
-        found = _PORT.fullmatch(place)
-        if found is None or protocol not in ("", "tcp"):
-            raise ValueError(f"{text!r} is not a place to listen; {GRAMMAR}")
-        port = int(found["port"])
-        if not 1 <= port <= 65535:
-            raise ValueError(f"{text!r}: a port is a number from 1 to 65535")
-        address = found["six"] or found["four"] or ""
-        try:
-            address = address and str(ipaddress.ip_address(address))
-        except ValueError as error:
-            raise ValueError(f"{text!r}: {error}") from error
-        if bool(found["six"]) != (":" in address):
-            raise ValueError(f"{text!r}: brackets are for IPv6; {GRAMMAR}")
-        return cls(port=port, address=address)
+class Trusted(tuple[str, ...]):
+    """Who may connect, and must say with a PROXY header for whom: addresses, networks, "unix"."""
+
+    __slots__ = ()
+
+
+class Page(str):
+    """When a browser gets the page: "off", "on" (at once) or a span."""
+
+    __slots__ = ()
 
     @property
-    def family(self) -> int:
-        """4 or 6 for a port on one address, else 0."""
-        return ipaddress.ip_address(self.address).version if self.address else 0
-
-    def overlaps(self, other: Place) -> bool:
-        """Whether the two cannot both be held: the same path, or the same port on a common address."""
-        if self.path or other.path:
-            return self.path == other.path
-        if self.port != other.port:
-            return False
-        return self.address == other.address or self._everywhere(other) or other._everywhere(self)
-
-    def _everywhere(self, other: Place) -> bool:
-        # `::` takes IPv4 along unless bindv6only says otherwise; to assume that errs on the safe side.
-        return self.address in ("", "::") or (self.address == "0.0.0.0" and other.family != 6)
-
-    def __str__(self) -> str:
-        if self.path:
-            return self.path
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{host}:{self.port}" if host else str(self.port)
-
-    def __repr__(self) -> str:
-        return f"Place({str(self)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Place) and str(self) == str(other)
-
-    def __hash__(self) -> int:
-        return hash(str(self))
+    def seconds(self) -> float | None:
+        """How long a browser waits for it; None where it never comes."""
+        return None if self == "off" else 0.0 if self == "on" else Span.parse(self).seconds
 
 
-def _checked_path(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError(f"{text!r}: a path of printable characters, please")
-    if text != text.strip() or "\\" in text:
-        # systemd strips the ends of a value, and reads a backslash at its end as "goes on in the next line".
-        raise ValueError(f"{text!r}: a path without backslashes, and without blanks at its ends, please")
-    path = PurePosixPath(text)
-    if str(path) != text or ".." in path.parts or text.startswith("//") or not path.name:
-        raise ValueError(f"{text!r}: a path without '..', '//' or a slash at its end, please")
-    if len(text.encode()) > PATH_MAX:
-        raise ValueError(f"{text!r}: the path of a socket has at most {PATH_MAX} bytes")
-    return text
+class PageFile(str):
+    __slots__ = ()
 
 
-def split_target(text: str) -> tuple[Place, int | None]:
-    """Read what `--listen` takes, `PLACE[=TARGET]`: the place, and the container's port or None.
+class WakeOn(str):
+    """ "connect", or "data" where a client has to say something first."""
 
-    Raises ValueError with a sentence for people.
+    __slots__ = ()
+
+
+class Mode(str):
+    """Four octal digits."""
+
+    __slots__ = ()
+
+
+class Owner(str):
+    """ "user:group", "user" (and that one's own group) or ":group"."""
+
+    __slots__ = ()
+
+    @property
+    def user(self) -> str:
+        return self.partition(":")[0]
+
+    @property
+    def group(self) -> str:
+        return self.partition(":")[2]
+
+
+class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`on` is where systemd listens, `to` the container's port or a socket's path (None: look it up).
+
+    Field by field what docs/wakeport.toml explains.
     """
-    place, equals, target = text.rpartition("=")
-    if not equals or (place.startswith("/") and not target.isdecimal()):
-        return Place.parse(text), None
-    if not (target.isascii() and target.isdecimal() and 1 <= int(target) <= 65535):
-        raise ValueError(f"{text!r}: behind '=' stands the container's port, a number from 1 to 65535")
-    return Place.parse(place), int(target)
+
+    on: Place
+    to: int | str | None = None
+    mode: Mode | None = None
+    owner: Owner | None = None
+    send_proxy: SendProxy = SendProxy("off")
+    accept_proxy: Trusted = Trusted()
+    page: Page = Page("off")
+    page_file: PageFile | None = None
+    wake_on: WakeOn = WakeOn("connect")
+    flow_idle: Deadline = Deadline(60)
+    rule: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._check_target()
+        self._check_kind_of_socket()
+        self._check_trust()
+        if self.page_file is not None and self.page == "off":
+            raise ValueError('.page_file: it is never shown; say page = "on" as well')
+        check_order(self.rule)
+
+    def _check_target(self) -> None:
+        if isinstance(self.to, str):
+            if self.to.isdecimal():
+                raise ValueError(f".to: {self.to!r}: a port is a number, without quotes")
+            try:
+                visible(socket_path(self.to))
+            except ValueError as error:
+                raise ValueError(f".to: {error}") from None
+            if self.on.udp:
+                raise ValueError(f".to: {self.to!r}: datagrams do not go to a socket's path; name a UDP port")
+            if self.to == self.on.path:
+                raise ValueError(f".to: {self.to!r}: that is where systemd listens; it would lead to itself")
+        elif self.to is not None and not 1 <= self.to <= 65535:
+            raise ValueError(f".to: {self.to}: a port is a number from 1 to 65535")
+
+    def _check_kind_of_socket(self) -> None:
+        """What only a Unix socket, only a stream or only UDP can have."""
+        refused: dict[str, str] = {}
+        if not self.on.path:
+            refused = dict.fromkeys(("mode", "owner"), "a port has none; it is for a Unix socket")
+        if self.on.udp:
+            no_stream = "UDP has no connection to which that could apply; it is for TCP and Unix sockets"
+            refused |= dict.fromkeys(("send_proxy", "accept_proxy"), no_stream)
+            refused |= dict.fromkeys(("page", "page_file"), "a browser does not come by UDP; it is for TCP")
+            refused["wake_on"] = "a datagram is data already; it is for TCP and Unix sockets"
+        else:
+            refused["flow_idle"] = "a connection ends by itself; it is for UDP"
+        for key, reason in refused.items():
+            if getattr(self, key) != DEFAULTS[key]:
+                raise ValueError(f".{key}: {reason}")
+        for index, rule in enumerate(self.rule):
+            if self.on.udp and (set(rule.conditions) - {"from"} or rule.then not in (WAKE, CLOSE)):
+                raise ValueError(
+                    f'.rule[{index}]: UDP has "from" alone to go by, and "wake" or "close" (no answer) to do'
+                )
+            if self.on.path and rule.source and not self.accept_proxy:
+                raise ValueError(
+                    f".rule[{index}].from: who connects to a Unix socket has no address; "
+                    "only a PROXY header (accept_proxy) would give one"
+                )
+
+    def _check_trust(self) -> None:
+        if self.on.path and self.accept_proxy and self.accept_proxy != (UNIX,):
+            raise ValueError('.accept_proxy: who connects to a Unix socket has no address; write ["unix"]')
+        if self.on.port and UNIX in self.accept_proxy:
+            raise ValueError('.accept_proxy: "unix" is for Unix sockets; write addresses and networks')
+
+    @property
+    def leads_to_path(self) -> bool:
+        return isinstance(self.to, str)
+
+    @property
+    def judges(self) -> bool:
+        """Whether a connection alone is not enough to wake the container."""
+        return bool(self.rule) or self.wake_on != "connect"
+
+    @property
+    def socket_mode(self) -> str:
+        """Who may connect to a Unix socket: everybody, unless it is somebody's."""
+        return self.mode or (OPEN_TO_ALL if self.owner is None else OPEN_TO_GROUP)
+
+
+def visible(path: str) -> str:
+    """`path`, where the proxy can see what is there. Raises ValueError."""
+    for hidden in HIDDEN:
+        if PurePosixPath(path).is_relative_to(hidden):
+            raise ValueError(f"{path!r}: the proxy's sandbox hides {hidden} from it; move it elsewhere")
+    return path
+
+
+def _trusted(written: list[str]) -> Trusted:
+    return Trusted(one if one == UNIX else network(one) for one in written)
+
+
+def _page(written: str) -> Page:
+    if written in ("off", "on"):
+        return Page(written)
+    try:
+        span = Span.parse(written)
+    except ValueError:
+        span = Span(float("inf"))
+    if span.seconds == float("inf"):
+        raise ValueError(f'{written!r} is none of "off", "on", and no time span as in "3s"')
+    return Page(span) if span.seconds else Page("on")
+
+
+def _mode(written: str) -> Mode:
+    if not _MODE.fullmatch(written):
+        raise ValueError(f'{written!r} is no mode; write it as chmod(1) has it: "0660"')
+    if not int(written, 8) & 0o222:
+        raise ValueError(f"{written!r} lets nobody in: to connect takes the right to write")
+    return Mode(written.rjust(4, "0"))
+
+
+def _owner(written: str) -> Owner:
+    user, colon, group = written.partition(":")
+    names = [name for name in (user, group) if name]
+    if not names or (colon and not group) or not all(map(_ACCOUNT.fullmatch, names)):
+        raise ValueError(f'{written!r} is no owner; write "user:group", "user" or ":group"')
+    return Owner(written)
+
+
+DECODERS: Final[dict[type, Any]] = {
+    Place: Place.parse,
+    SendProxy: lambda written: SendProxy(one_of(written, ("off", "v1", "v2"))),
+    Trusted: _trusted,
+    Page: _page,
+    PageFile: lambda written: PageFile(visible(plain_path(written))),
+    WakeOn: lambda written: WakeOn(one_of(written, ("connect", "data"))),
+    Mode: _mode,
+    Owner: _owner,
+}
+
+DEFAULTS: Final[dict[str, Any]] = {
+    field.name: field.default for field in msgspec.structs.fields(Listener) if not field.required
+}

@@ -8,9 +8,10 @@ import struct
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from wakeport.listener import Place
+from wakeport.place import Place
 
 LISTEN: Final = "0A"  # TCP_LISTEN, include/net/tcp_states.h
+UNCONNECTED: Final = "07"  # TCP_CLOSE, which for UDP means: no peer
 ACCEPTS: Final = 0x10000  # __SO_ACCEPTCON, include/linux/net.h
 
 
@@ -22,24 +23,26 @@ class Held(NamedTuple):
 
 
 def listening(proc: Path = Path("/proc")) -> list[Held]:
-    """Every TCP port and every socket path that is listened on in this network namespace."""
+    """Every TCP and UDP port and every socket path that is listened on in this network namespace."""
     held = []
-    for table in ("tcp", "tcp6"):
+    for table in ("tcp", "tcp6", "udp", "udp6"):
         try:
-            held += parse_tcp((proc / "net" / table).read_text())
+            held += parse_ports((proc / "net" / table).read_text(), udp=table.startswith("udp"))
         except FileNotFoundError:
             continue  # a kernel without IPv6
     return held + parse_unix((proc / "net/unix").read_text(errors="surrogateescape"))
 
 
-def parse_tcp(text: str) -> list[Held]:
-    """The listening sockets of a /proc/net/tcp or tcp6."""
+def parse_ports(text: str, *, udp: bool = False) -> list[Held]:
+    """The listening sockets of a /proc/net/tcp or tcp6, or those of a udp or udp6 that take from anybody."""
     held = []
+    wanted = UNCONNECTED if udp else LISTEN
     for line in text.splitlines()[1:]:
         columns = line.split()
-        if columns[3] == LISTEN:
+        if columns[3] == wanted:
             address, _, port = columns[1].partition(":")
-            held.append(Held(Place(port=int(port, 16), address=_address(address)), int(columns[9])))
+            place = Place(port=int(port, 16), address=_address(address), udp=udp)
+            held.append(Held(place, int(columns[9])))
     return held
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from wakeport import facts, ports
 from wakeport.errors import BadInput, InTheWay, NoRights
 from wakeport.layout import Layout
-from wakeport.listener import Place
+from wakeport.listener import Owner, visible
+from wakeport.place import Place
 from wakeport.runtimes.docker.container import Container
 from wakeport.service import Service
-from wakeport.units import targets
+from wakeport.socket_unit import GROUP
+from wakeport.targets import targets
 
 
 def require_root(command: str) -> None:
@@ -62,7 +67,7 @@ def container_fits(service: Service, container: Container) -> None:
     for clash in published_clashes(service, container):
         raise InTheWay(*clash)
     for mistake in (
-        network_mistake(container),
+        network_mistake(service, container),
         readiness_mistake(service, container),
         removal_mistake(container),
     ):
@@ -70,8 +75,69 @@ def container_fits(service: Service, container: Container) -> None:
             raise BadInput(*mistake)
 
 
-def network_mistake(container: Container) -> tuple[str, str] | None:
+def host_fits(service: Service) -> None:
+    """Raises BadInput where this machine lacks what the listeners name."""
+    for mistake in host_mistakes(service):
+        raise BadInput(*mistake)
+
+
+def host_mistakes(service: Service) -> list[tuple[str, str]]:
+    """Owners and files that the listeners name and that do not fit, each with what to do."""
+    found: list[tuple[str, str]] = []
+    for listener in service.listener:
+        if listener.owner is not None:
+            found += _missing_accounts(listener.owner)
+        if listener.page_file is not None:
+            found += _unreadable(listener.page_file)
+        for path in (listener.page_file, listener.to):
+            if isinstance(path, str):
+                found += _hidden(path)
+    return found
+
+
+def _missing_accounts(owner: Owner) -> Iterator[tuple[str, str]]:
+    """systemd takes numbers as they are, and fails the socket at a name that it does not find."""
+    users, groups = {one.pw_name for one in pwd.getpwall()}, {one.gr_name for one in grp.getgrall()}
+    if owner.user and not owner.user.isdecimal() and owner.user not in users:
+        yield f"there is no user {owner.user}, who is to own a listener", f"useradd --system {owner.user}"
+    if owner.group and not owner.group.isdecimal() and owner.group not in groups:
+        yield (
+            f"there is no group {owner.group}, which is to own a listener",
+            f"groupadd --system {owner.group}",
+        )
+
+
+def _unreadable(path: str) -> Iterator[tuple[str, str]]:
+    if not Path(path).is_file():
+        yield f"there is no file {path}", "page_file is the page that a browser gets; the default needs none"
+    elif not open_to_proxy(path, reading=True):
+        yield f"the proxy, which runs as {GROUP}, may not read {path}", f"chmod a+r {path}"
+
+
+def _hidden(path: str) -> Iterator[tuple[str, str]]:
+    """A link may lead to where the proxy's sandbox lets it see nothing."""
+    real = os.path.realpath(path)
+    try:
+        visible(real)
+    except ValueError as error:
+        if real != path:
+            yield f"{path} is a link to {error}", "the proxy cannot follow it there"
+
+
+def open_to_proxy(path: str, *, reading: bool) -> bool:
+    """Whether the proxy's user may read a file, or connect to a socket, as far as the mode itself tells."""
+    found = Path(path).stat()
+    everybody = stat.S_IROTH if reading else stat.S_IWOTH
+    if found.st_mode & everybody:
+        return True
+    ours = [one.gr_gid for one in grp.getgrall() if one.gr_name == GROUP]
+    return found.st_gid in ours and bool(found.st_mode & (everybody << 3))
+
+
+def network_mistake(service: Service, container: Container) -> tuple[str, str] | None:
     """A network on which nothing can reach the container, and what to do."""
+    if all(listener.leads_to_path for listener in service.listener):
+        return None  # it needs none
     reason = facts.why_unreachable(container)
     return (f"container {container.name} cannot be reached", reason) if reason else None
 
@@ -96,28 +162,36 @@ def published_clashes(service: Service, container: Container) -> list[tuple[str,
     """Listeners that the container itself wants to hold too, each with what to do."""
     places = [listener.on for listener in service.listener if listener.on.port]
     found = []
-    for inner, address, port in _published(container):
-        if any(place.overlaps(Place(port=port, address=address)) for place in places):
-            fact = f"container {container.name} publishes port {port} itself, which systemd is to hold"
-            found.append(
-                (fact, f"make it anew without -p {port}:{inner}, wakeport needs none; or --listen another")
-            )
-    if container.network_mode == "host":
-        own = {int(target.partition("/")[0]) for target in targets(service, tuple(container.exposed))}
-        for port in sorted(own & {place.port for place in places}):
+    for inner, published in _published(container):
+        if any(place.overlaps(published) for place in places):
             fact = (
-                f"container {container.name} listens on the host's own port {port}, which systemd is to hold"
+                f"container {container.name} publishes {_said(published.everywhere)} itself, "
+                "which systemd is to hold"
             )
-            found.append((fact, "let it listen on another port, or give it a network of its own"))
+            hint = (
+                f"make it anew without -p {published.port}:{inner}, wakeport needs none; or --listen another"
+            )
+            found.append((fact, hint))
+    if container.network_mode == "host":
+        behind = targets(service, tuple(container.exposed))
+        for place in sorted({place.everywhere for place in places}, key=str):
+            if f"{place.port}/{place.protocol}" in behind:
+                fact = (
+                    f"container {container.name} listens on the host's own {_said(place)}, "
+                    "which systemd is to hold"
+                )
+                found.append((fact, "let it listen on another port, or give it a network of its own"))
     return found
 
 
-def _published(container: Container) -> Iterator[tuple[str, str, int]]:
-    """Container port, host address, host port, for TCP."""
+def _published(container: Container) -> Iterator[tuple[str, Place]]:
+    """The container's port, as `docker create -p` takes it, and where Docker listens for it."""
     for inner, outer in container.published.items():
         port, _, protocol = inner.partition("/")
-        if protocol == "tcp":
-            yield from ((port, _plain(address), host_port) for address, host_port in outer)
+        if protocol in ("tcp", "udp"):
+            for address, host_port in outer:
+                place = Place(port=host_port, address=_plain(address), udp=protocol == "udp")
+                yield inner if place.udp else port, place
 
 
 def _plain(address: str) -> str:

@@ -1,21 +1,33 @@
-"""What a service is: its settings, their defaults, and which of them make sense.
+"""What a service is: its settings, their defaults, and which of them make sense together.
 
 /etc/wakeport/NAME.toml is the single source of truth for a service NAME. This
-module reads and writes such a text; it touches no file.
+module reads such a text; it touches no file.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import tomllib
 
+from wakeport import kinds, listener, rules
+from wakeport.complaint import complaint
 from wakeport.errors import BadInput
-from wakeport.listener import Place
-from wakeport.span import Span
+from wakeport.kinds import (
+    CLASSIC,
+    OWN,
+    Clients,
+    ContainerName,
+    Deadline,
+    Patience,
+    Proxy,
+    Ready,
+    Runtime,
+)
+from wakeport.listener import Listener
 
 NAME_MAX: Final = 64  # of the 255 bytes of a unit's name, and of the 107 of a socket's path
 
@@ -23,52 +35,8 @@ RESERVED_ENDINGS: Final = {
     "-container": 'wakeport-NAME-container is the supervisor of the service "NAME"',
     ".lease": 'NAME.lease is the lease socket of the service "NAME"',
 }
-LATER_RUNTIMES: Final = ("podman", "nspawn", "lxc", "unit")
-PROXIES: Final = ("wakeport", "systemd-socket-proxyd")
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_CONTAINER: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")  # Docker's own rule
-
-
-class ContainerName(str):
-    __slots__ = ()
-
-
-class Runtime(str):
-    __slots__ = ()
-
-
-class Proxy(str):
-    __slots__ = ()
-
-
-class Ready(str):
-    """When the container counts as ready: "connect", "health", "http:/path" or "exec:COMMAND"."""
-
-    __slots__ = ()
-
-
-class Deadline(Span):
-    """A span that ends: longer than nothing, shorter than for ever."""
-
-    __slots__ = ()
-
-
-class Patience(Span):
-    """A span longer than nothing; "infinity" means never."""
-
-    __slots__ = ()
-
-
-class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`on` is where systemd listens, `to` the container's port (None: the image's one exposed port)."""
-
-    on: Place
-    to: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.to is not None and not 1 <= self.to <= 65535:
-            raise ValueError(f"to = {self.to}: a port is a number from 1 to 65535")
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,16 +49,74 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ready_within: Deadline = Deadline(90)
     idle: Patience = Patience(600)
     adopt: bool = False
-    proxy: Proxy = Proxy("wakeport")
+    hold_max: Clients = Clients(16384)
+    hold_for: Patience = Patience(float("inf"))
+    proxy: Proxy = Proxy(OWN)
     listener: tuple[Listener, ...]
 
     def __post_init__(self) -> None:
         if not self.listener:
             raise ValueError("a service needs at least one [[listener]]")
+        self._check_places()
+        self._check_unix_sockets()
+        if self.proxy == CLASSIC:
+            self._check_classic()
+        if self.ready.startswith("http:") and all(one.on.udp or one.leads_to_path for one in self.listener):
+            raise ValueError(".ready: HTTP is asked of a TCP port, and no listener leads to one")
+
+    def _check_places(self) -> None:
         for index, one in enumerate(self.listener):
             for other in self.listener[:index]:
                 if one.on.overlaps(other.on):
                     raise ValueError(f'the listeners "{other.on}" and "{one.on}" want the same port or path')
+            if one.to in {other.on.path for other in self.listener if other.on.path}:
+                raise ValueError(
+                    f'.listener[{index}].to: "{one.to}" is where systemd listens for this very service'
+                )
+
+    def _check_unix_sockets(self) -> None:
+        """One socket unit holds them all, and has one mode and one owner for them."""
+        found = {(one.socket_mode, one.owner): one for one in self.listener if one.on.path}
+        if len(found) > 1:
+            first, second, *_ = found.values()
+            raise ValueError(
+                f'the Unix sockets "{first.on}" and "{second.on}" differ in mode or owner, which systemd '
+                "has once for all sockets of a unit; say the same for both, or make two services of it"
+            )
+
+    def _check_classic(self) -> None:
+        """What systemd-socket-proxyd cannot do, and why."""
+        never_held = "it leaves its clients in the backlog, and holds none"
+        refused = {"hold_max": never_held, "hold_for": never_held}
+        for key, reason in refused.items():
+            if getattr(self, key) != DEFAULTS[key]:
+                raise ValueError(f".{key}: {reason}; {_RATHER}")
+        unseen = "it passes connections on unseen"
+        refused = {
+            "send_proxy": "it adds nothing to what a client says",
+            "accept_proxy": unseen,
+            "page": unseen,
+            "wake_on": unseen,
+            "rule": unseen,
+        }
+        for index, one in enumerate(self.listener):
+            where = f".listener[{index}]"
+            if one.on.udp:
+                raise ValueError(f"{where}.on: it has no UDP; {_RATHER}")
+            if one.leads_to_path:
+                raise ValueError(f"{where}.to: with it only a container's port can be behind; {_RATHER}")
+            for key, reason in refused.items():
+                if getattr(one, key) != listener.DEFAULTS[key]:
+                    raise ValueError(f"{where}.{key}: {reason}; {_RATHER}")
+
+
+_RATHER: Final = f'with proxy = "{CLASSIC}" that does not work, with "{OWN}" it does'
+
+DEFAULTS: Final[dict[str, Any]] = {
+    field.name: field.default for field in msgspec.structs.fields(Service) if not field.required
+}
+
+_decode: Final = partial(kinds.decode, {**kinds.DECODERS, **listener.DECODERS, **rules.DECODERS})
 
 
 def check_name(name: str) -> str:
@@ -126,123 +152,12 @@ def build(name: str, settings: dict[str, Any]) -> Service:
     try:
         return msgspec.convert({"container": name, **settings, "name": name}, Service, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise BadInput(_said(str(error)), "every key is explained in wakeport(1)") from None
+        raise BadInput(complaint(str(error), _LEVELS), "every key is explained in wakeport(1)") from None
 
 
-def _said(error: str) -> str:
-    """msgspec's words, "Expected `bool`, got `str` - at `$.adopt`", with the key in front."""
-    message, _, path = error.partition(" - at `$")
-    where = path.rstrip("`").lstrip(".")
-    about = re.fullmatch(r"Object (contains unknown|missing required) field `(.*)`", message, re.DOTALL)
-    if about is not None:
-        key = f"{where}.{about[2]}" if where else about[2]
-        return f"{_shown(key)}: {'there is no such key' if about[1] == 'contains unknown' else 'is missing'}"
-    return f"{where}: {message}" if where else message
-
-
-def _shown(key: str) -> str:
-    return key if key.isprintable() else repr(key)
-
-
-def write(service: Service) -> str:
-    """`service` as TOML: only what is not the default, in the order of the sample. `read` gives it back."""
-    lines = [f"# The service {service.name} of wakeport(1). After an edit: wakeport apply {service.name}"]
-    if service.container != service.name:
-        lines.append(f"container = {_string(service.container)}")
-    for key in ("runtime", "ready", "ready_within", "idle", "proxy"):
-        setting = getattr(service, key)
-        if setting != _DEFAULTS[key]:
-            lines.append(f"{key} = {_string(str(setting))}")
-    if service.adopt:
-        lines.append("adopt = true")
-    for listener in service.listener:
-        lines += ["", "[[listener]]", f"on = {_string(str(listener.on))}"]
-        if listener.to is not None:
-            lines.append(f"to = {listener.to}")
-    return "\n".join(lines) + "\n"
-
-
-_DEFAULTS: Final[dict[str, Any]] = {
-    field.name: field.default for field in msgspec.structs.fields(Service) if not field.required
-}
-
-
-def _string(text: str) -> str:
-    """`text` as a basic string of TOML."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
-
-
-def _decode(kind: type, written: Any) -> Any:
-    """What one key's value means; msgspec adds the key's path to the ValueError."""
-    if kind is Place and type(written) is int:
-        written = str(written)
-    if issubclass(kind, Span) and type(written) is int:
-        written = str(written)
-    if not isinstance(written, str):
-        raise ValueError(f"expected a string, got {written!r}")  # noqa: TRY004  # msgspec adds a path to ValueErrors
-    return _DECODERS[kind](written)
-
-
-def _container(written: str) -> ContainerName:
-    if not _CONTAINER.fullmatch(written):
-        raise ValueError(f"{written!r} cannot be the name of a container")
-    return ContainerName(written)
-
-
-def _runtime(written: str) -> Runtime:
-    if written in LATER_RUNTIMES:
-        raise ValueError(f"{written} is not there yet; this version runs docker containers")
-    if written != "docker":
-        raise ValueError(f"{written!r} is no runtime; this version knows docker")
-    return Runtime(written)
-
-
-def _proxy(written: str) -> Proxy:
-    if written not in PROXIES:
-        raise ValueError(f"{written!r} is no proxy; there are {' and '.join(PROXIES)}")
-    return Proxy(written)
-
-
-def _ready(written: str) -> Ready:
-    kind, _, argument = written.partition(":")
-    if not written.isprintable():
-        raise ValueError(f"{written!r} contains what cannot be printed")
-    plain = written in ("connect", "health")
-    http = kind == "http" and argument.startswith("/") and " " not in argument
-    command = kind == "exec" and _is_command(argument)
-    if not (plain or http or command):
-        raise ValueError(f"{written!r} is none of connect, health, http:/path, exec:COMMAND")
-    return Ready(written)
-
-
-def _is_command(text: str) -> bool:
-    try:
-        return bool(shlex.split(text))
-    except ValueError:  # a quote that is not closed
-        return False
-
-
-def _deadline(written: str) -> Deadline:
-    span = Span.parse(written)
-    if not 0.001 <= span.seconds < float("inf"):
-        raise ValueError(f"{written!r} is no deadline; it must end, and not at once")
-    return Deadline(span.seconds)
-
-
-def _patience(written: str) -> Patience:
-    span = Span.parse(written)
-    if span.seconds < 0.001:
-        raise ValueError(f'{written!r} leaves no time at all; "infinity" means never')
-    return Patience(span.seconds)
-
-
-_DECODERS: Final[dict[type, Any]] = {
-    ContainerName: _container,
-    Runtime: _runtime,
-    Proxy: _proxy,
-    Ready: _ready,
-    Deadline: _deadline,
-    Patience: _patience,
-    Place: Place.parse,
+# Which keys stand at which level of the file, from the outside in.
+_LEVELS: Final = {
+    "": set(Service.__struct_encode_fields__) - {"name"},
+    "[[listener]]": set(Listener.__struct_encode_fields__),
+    "[[listener.rule]]": set(rules.Rule.__struct_encode_fields__),
 }

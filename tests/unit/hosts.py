@@ -14,9 +14,10 @@ from wakeport.install.apply import apply
 from wakeport.install.host import Host
 from wakeport.install.plan import Plan, plan
 from wakeport.layout import Layout
-from wakeport.listener import Place
+from wakeport.place import Place
 from wakeport.service import Service
 from wakeport.systemd import Systemd
+from wakeport.written import write
 
 
 class NotedSystemd(Systemd):
@@ -72,9 +73,9 @@ def web(on: str = "80", to: int = 80, **settings: Any) -> Service:
 
 def bring(host: TestHost, service: Service) -> Plan:
     known = facts.machine(host.layout, "web", None)
-    settings: str | None = services.write(service)
+    settings: str | None = write(service)
     if host.layout.settings(service.name).exists():
-        host.layout.settings(service.name).write_text(services.write(service))
+        host.layout.settings(service.name).write_text(write(service))
         settings = None
     intended = plan(host.layout, service.name, units.units(service, known), settings)
     apply(host, service, intended, units.supervisor_command(service, known))

@@ -7,14 +7,15 @@ import re
 from pathlib import Path
 
 import click
-import msgspec
 import pytest
 import tomllib
 
 from wakeport import errors
 from wakeport.cli.root import VERBS, wakeport
 from wakeport.cli.telling import INTERRUPTED
-from wakeport.service import Listener, Service, read
+from wakeport.listener import Listener
+from wakeport.rules import Rule
+from wakeport.service import Service, read
 
 DOCS = Path(__file__).parents[2] / "docs"
 MANUAL = (DOCS / "wakeport.1.md").read_text()
@@ -71,14 +72,52 @@ def test_each_exit_code_is_in_the_manual() -> None:
     assert documented == {0, INTERRUPTED} | codes
 
 
+def uncommented(text: str) -> str:
+    return re.sub(r"(?m)^#(?=\w+ = |\[\[)", "", text)
+
+
+ABOVE, HEADER, BELOW = SAMPLE.partition("[[listener]]\n")
+KEYS, RULE, RULES = BELOW.partition("#[[listener.rule]]\n")
+
+
 def test_the_sample_is_a_service_and_so_are_its_defaults() -> None:
     plain = read("NAME", SAMPLE, "wakeport.toml")
-    said = read("NAME", re.sub(r"(?m)^#(?=\w+ = )", "", SAMPLE), "wakeport.toml")
-    assert said.listener[0].to == 8080
-    assert msgspec.structs.replace(said, listener=plain.listener) == plain
+    assert read("NAME", uncommented(ABOVE) + HEADER + BELOW, "wakeport.toml") == plain
+
+
+@pytest.mark.parametrize("line", re.findall(r"(?m)^#(\w+ = .*)", KEYS))
+def test_each_key_of_a_listener_is_good_for_some_kind_of_it(line: str) -> None:
+    """Not for each: a TCP port has no mode, and a path no flows. What is said to be a default is one."""
+    key = line.partition(" = ")[0]
+    kinds = {"mode": "/run/x.sock", "owner": "/run/x.sock", "flow_idle": "53/udp"}
+    head = f'[[listener]]\non = "{kinds.get(key, "80")}"\n'
+    page = 'page = "on"\n' if key == "page_file" else ""
+    [said] = read("NAME", head + page + line, "wakeport.toml").listener
+    [plain] = read("NAME", head, "wakeport.toml").listener
+    if key == "mode":
+        assert said.socket_mode == plain.socket_mode
+    elif key in ("send_proxy", "page", "wake_on", "flow_idle"):
+        assert said == plain
+
+
+def test_the_sample_s_rules_make_sense() -> None:
+    [listener] = read("NAME", HEADER + 'on = "80"\n' + uncommented(RULE + RULES), "wakeport.toml").listener
+    assert len(listener.rule) == SAMPLE.count("#[[listener.rule]]")
 
 
 def test_the_sample_has_every_key() -> None:
-    everything = tomllib.loads(re.sub(r"(?m)^#(?=\w+ = )", "", SAMPLE))
-    assert set(everything) == set(Service.__struct_fields__) - {"name"}
-    assert set(everything["listener"][0]) == set(Listener.__struct_fields__)
+    everything = tomllib.loads(uncommented(SAMPLE))
+    assert set(everything) == set(Service.__struct_encode_fields__) - {"name"}
+    [listener] = everything["listener"]
+    assert set(listener) == set(Listener.__struct_encode_fields__)
+    assert {key for rule in listener["rule"] for key in rule} == set(Rule.__struct_encode_fields__)
+
+
+def test_the_manual_has_every_key() -> None:
+    keys = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"(?m)^\| (`.*?) \|", section("Settings")))))
+    structs = (Service, Listener, Rule)
+    assert keys == {key for one in structs for key in one.__struct_encode_fields__} - {
+        "name",
+        "listener",
+        "rule",
+    }

@@ -15,6 +15,7 @@ from wakeport.errors import InTheWay, Problem
 from wakeport.install import files, lock
 from wakeport.install.plan import listened_before, removal
 from wakeport.install.remove import remove
+from wakeport.written import write
 
 UNITS = [
     "wakeport-web-container.service",
@@ -27,7 +28,7 @@ UNITS = [
 def test_a_new_service_stands_and_listens(host: TestHost) -> None:
     bring(host, web())
     assert sorted(path.name for path in host.layout.units.iterdir()) == UNITS
-    assert host.layout.settings("web").read_text() == services.write(web())
+    assert host.layout.settings("web").read_text() == write(web())
     assert host.systemd.asked == [
         "daemon-reload",
         "enable wakeport-web-container.socket wakeport-web.socket",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wakeport import ports
-from wakeport.listener import Place
+from wakeport.place import Place
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue retrnsmt uid timeout inode
@@ -30,8 +30,8 @@ Num       RefCount Protocol Flags    Type St Inode Path
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the samples are of a little-endian machine")
 def test_the_kernel_s_tables() -> None:
-    assert ports.parse_tcp(TCP) == [(Place(8080, "127.0.0.1"), 11), (Place(80, "0.0.0.0"), 12)]
-    assert ports.parse_tcp(TCP6) == [(Place(81, "::1"), 14)]
+    assert ports.parse_ports(TCP) == [(Place(8080, "127.0.0.1"), 11), (Place(80, "0.0.0.0"), 12)]
+    assert ports.parse_ports(TCP6) == [(Place(81, "::1"), 14)]
     assert ports.parse_unix(UNIX) == [(Place(path="/run/a b.sock"), 15)]
 
 

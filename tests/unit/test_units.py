@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeport import quoting, units
+from wakeport import quoting, unit_file, units
 from wakeport.errors import BadInput
 from wakeport.service import Service, build
 from wakeport.units import Facts
@@ -102,14 +102,14 @@ def test_there_are_four_and_each_is_marked() -> None:
         "wakeport-web-container.service",
     ]
     for text in written.values():
-        assert units.owner(text) == "web"
-        assert not units.edited(text)
-        assert units.edited(text.replace("[Unit]", "[Unit]\nBefore=x.service"))
+        assert unit_file.owner(text) == "web"
+        assert not unit_file.edited(text)
+        assert unit_file.edited(text.replace("[Unit]", "[Unit]\nBefore=x.service"))
 
 
 def test_a_file_without_the_mark_is_another_s() -> None:
-    assert units.owner("[Unit]\nDescription=X-Wakeport\nService=web\n") is None
-    assert units.owner("") is None
+    assert unit_file.owner("[Unit]\nDescription=X-Wakeport\nService=web\n") is None
+    assert unit_file.owner("") is None
 
 
 def test_nothing_that_a_socket_starts_can_close_the_port() -> None:
@@ -143,7 +143,8 @@ def test_the_proxy_runs_as_nobody_who_matters() -> None:
     assert values(proxy, "CapabilityBoundingSet") == [""]
     assert values(proxy, "ExecStart") == [
         "/usr/bin/python3 -IS /usr/local/lib/wakeport/0.1.0-12345678/proxy.py"
-        " name=web lease=/run/wakeport/web.lease ready_within=90 answer_within=15 target=80/tcp"
+        " name=web lease=/run/wakeport/web.lease ready_within=90 answer_within=15"
+        " hold_max=16384 target=80/tcp"
     ]
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import msgspec
 
-from wakeport import facts, preflight, service, units
+from wakeport import facts, preflight, service
 from wakeport.cli import options
 from wakeport.cli.carry_out import carry_out
 from wakeport.cli.settled import readable
 from wakeport.errors import BadInput
 from wakeport.install.plan import refuse_existing
 from wakeport.layout import Layout
-from wakeport.listener import split_target
+from wakeport.listener import Listener
+from wakeport.place import split_target
 from wakeport.runtimes.docker.container import Container
 from wakeport.service import Service
+from wakeport.targets import target
+from wakeport.written import write
 
 
 @click.command("add")
@@ -26,7 +30,8 @@ from wakeport.service import Service
     metavar="PLACE[=TARGET]",
     multiple=True,
     required=True,
-    help="Where to listen: [ADDRESS:]PORT or /path.sock; behind '=' the container's port. May be repeated.",
+    help="Where to listen: [ADDRESS:]PORT, 53/udp or /path.sock; behind '=' the container's port, "
+    "or a socket's path. May be repeated.",
 )
 @click.option("--container", metavar="CONTAINER", help="The container to wake, where its name is not NAME.")
 @click.option("--runtime", metavar="RUNTIME", help="What runs it: docker.")
@@ -49,10 +54,11 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
     refuse_existing(layout, name)
     found = facts.container(wanted.container)
     wanted = _with_targets(wanted, found)
+    preflight.host_fits(wanted)
     preflight.container_fits(wanted, found)
     preflight.other_services(layout, wanted, readable(layout))
     preflight.places_free([listener.on for listener in wanted.listener])
-    carry_out(layout, wanted, found, settings=service.write(wanted), dry_run=dry_run)
+    carry_out(layout, wanted, found, settings=write(wanted), dry_run=dry_run)
     if not dry_run:
         _report(wanted, found)
 
@@ -72,20 +78,23 @@ def _as_written(listeners: tuple[str, ...], settings: dict[str, Any]) -> dict[st
 
 def _with_targets(wanted: Service, container: Container) -> Service:
     """The same with every target said: a later apply must not need the container to be there."""
-    ports = units.targets(wanted, tuple(container.exposed))
+    exposed = tuple(container.exposed)
     said = [
-        {"on": str(listener.on), "to": int(port.partition("/")[0])}
-        for listener, port in zip(wanted.listener, ports, strict=True)
+        listener if listener.leads_to_path else _leading_to(listener, target(wanted, listener, exposed))
+        for listener in wanted.listener
     ]
-    settings = {key: getattr(wanted, key) for key in ("container", "runtime", "ready", "adopt", "proxy")}
-    spans = {key: str(getattr(wanted, key)) for key in ("ready_within", "idle")}
-    return service.build(wanted.name, {**settings, **spans, "listener": said})
+    return msgspec.structs.replace(wanted, listener=tuple(said))
+
+
+def _leading_to(listener: Listener, port: str) -> Listener:
+    return msgspec.structs.replace(listener, to=int(port.partition("/")[0]))
 
 
 def _report(wanted: Service, container: Container) -> None:
     places = ", ".join(listener.on.path or f"port {listener.on}" for listener in wanted.listener)
     if not container.running:
-        click.echo(f"{wanted.name} is asleep; the first connection to {places} wakes it")
+        kinds = {"datagram" if listener.on.udp else "connection" for listener in wanted.listener}
+        click.echo(f"{wanted.name} is asleep; the first {' or '.join(sorted(kinds))} to {places} wakes it")
     elif wanted.adopt:
         click.echo(f"{wanted.name} is running, and sleeps {wanted.idle} after its last client on {places}")
     else:

@@ -43,6 +43,7 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
 
 
 def _apply(layout: Layout, service: Service, dry_run: bool) -> bool:
+    preflight.host_fits(service)
     found = facts.container_or_none(service.container)
     if found is not None:
         preflight.container_fits(service, found)

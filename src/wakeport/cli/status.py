@@ -91,7 +91,7 @@ def cells(report: Report, now: float) -> list[str]:
 
 
 def _place(on: str) -> str:
-    return f":{on}" if on.isdecimal() else on
+    return f":{on}" if on.removesuffix("/udp").isdecimal() else on
 
 
 def _what_next(report: Report, now: float) -> str:

@@ -10,7 +10,7 @@ from wakeport.errors import Problem
 from wakeport.install import copy
 from wakeport.install.account import Account
 from wakeport.layout import Layout
-from wakeport.listener import Place
+from wakeport.place import Place
 from wakeport.systemd import Systemd
 from wakeport.units import PYTHON
 

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from wakeport.errors import InTheWay
 from wakeport.layout import Layout
-from wakeport.units import MARK, Names, names, owner
+from wakeport.socket_unit import OPENED_WITH
+from wakeport.unit_file import MARK, owner
+from wakeport.units import Names, names
 
 
 class Change(NamedTuple):
@@ -81,20 +83,22 @@ def refuse_foreign(changes: list[Change], service: str) -> None:
 def listened_before(layout: Layout, service: str) -> set[str]:
     """What the socket unit on disk listens on: a place held by it is not taken by another."""
     text = _read(layout.unit(names(service).socket)) or ""
-    return {line.removeprefix("ListenStream=").replace("%%", "%") for line in _all("ListenStream=.*", text)}
+    listened = re.findall("^Listen(Stream|Datagram)=(.*)$", text, re.MULTILINE)
+    return {f"{place}/udp" if kind == "Datagram" else place.replace("%%", "%") for kind, place in listened}
 
 
 def _to_stop(called: Names, old: dict[str, str], new: dict[str, str]) -> list[str]:
     """What has to stop before the new texts count; nothing where only ways of running changed.
 
     Of a socket whose ListenStream= changed, daemon-reload alone leaves a unit that is
-    "active" and refuses on the old and on the new port (measured on 252). A live proxy
-    cannot follow to other targets, nor a supervisor to another container.
+    "active" and refuses on the old and on the new port (measured on 252); its mode, too,
+    is that with which it was opened. A live proxy cannot follow to other targets and
+    rules, nor a supervisor to another container.
     """
     stop = []
-    if _differ("ListenStream=.*", old[called.socket], new[called.socket]):
+    if _differ(f"(?m)^(?:{'|'.join(OPENED_WITH)})=.*", old[called.socket], new[called.socket]):
         stop += [called.socket, called.proxy]
-    elif _differ("target=[0-9]+/tcp", old[called.proxy], new[called.proxy]):
+    elif _differ(r"target=.*", old[called.proxy], new[called.proxy]):
         stop += [called.proxy]
     if _differ(r"\b(?:container|runtime)=[^\s\"]+", old[called.supervisor], new[called.supervisor]):
         stop += [called.supervisor]

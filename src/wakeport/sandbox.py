@@ -1,0 +1,55 @@
+"""How the two programs of a service are locked up, as settings of their units, with what each costs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wakeport.unit_file import Settings
+
+# The cheap part: together about 1 ms of a start (measured), no mount namespace.
+BOTH: Final[Settings] = [
+    ("NoNewPrivileges", "yes"),
+    ("CapabilityBoundingSet", ""),
+    ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("LockPersonality", "yes"),
+    ("MemoryDenyWriteExecute", "yes"),
+    ("KeyringMode", "private"),
+    ("SystemCallArchitectures", "native"),
+]
+
+# The first client waits for this start. To allow @system-service alone costs 2.4 ms of it, to deny what
+# that leaves out 0.2 (measured, medians of 41): far fewer rules to make and to take in.
+SUPERVISOR: Final[Settings] = [
+    ("SystemCallFilter", "~@cpu-emulation @debug @mount @obsolete @privileged @resources"),
+]
+
+# 20 to 30 ms (measured), hidden behind the container's start. All processes of one user may
+# signal each other, and all proxies share theirs: hence no kill and no ptrace. A call that
+# is denied fails with EPERM, since a proxy that dies of it would take its clients along.
+PROXY: Final[Settings] = [
+    ("SystemCallFilter", "@system-service"),
+    (
+        "SystemCallFilter",
+        "~@privileged @debug kill tkill tgkill pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo "
+        "process_vm_readv process_vm_writev",
+    ),
+    ("SystemCallErrorNumber", "EPERM"),
+    ("ProtectSystem", "strict"),
+    ("ProtectHome", "yes"),
+    ("ProtectProc", "invisible"),
+    ("ProcSubset", "pid"),
+    ("ProtectClock", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("PrivateDevices", "yes"),
+    # PrivateTmp= would require mount units, and what is required must not be able to fail.
+    ("InaccessiblePaths", "-/tmp -/var/tmp"),
+    ("RemoveIPC", "yes"),
+    ("UMask", "0077"),
+]
