@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +168,21 @@ class LeaseSocket:
 
 
 class Target:
-    """A server on loopback: `serve` runs in a thread for each connection, and is handed its socket."""
+    """A server on loopback or, where `host` is a path, on that: `serve` runs in a thread for each
+    connection, and is handed its socket.
+    """
 
     def __init__(self, serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> None:
-        self.listener = socket.create_server(
-            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
-        )
-        self.port: int = self.listener.getsockname()[1]
+        if "/" in host:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(host)
+            self.listener.listen(512)
+            self.port = 0
+        else:
+            self.listener = socket.create_server(
+                (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
+            )
+            self.port = self.listener.getsockname()[1]
         self.serve = serve
         self.served = 0
         self.threads: list[threading.Thread] = []
@@ -241,12 +249,18 @@ class House:
         return listener
 
     def proxy(
-        self, *words: str, entry: str = "wakeport.proxy.main", before: str = "", one_target: bool = False
+        self,
+        *words: str,
+        entry: str = "wakeport.proxy.main",
+        before: str = "",
+        one_target: bool = False,
+        targets: Sequence[str] = (),
     ) -> Program:
+        """`targets` has a word for each listener, with those of its own behind it; else 80/tcp, 81/tcp..."""
         if not self.listeners:
             self.listen()
         ports = (80 if one_target else 80 + index for index in range(len(self.listeners)))
-        targets = [f"target={port}/tcp" for port in ports]
+        targets = targets or [f"target={port}/tcp" for port in ports]
         words = ("name=web", f"lease={self.lease.path}", "ready_within=20", *targets, *words)
         program = Program(entry, list(words), self.listeners, before)
         self.programs.append(program)

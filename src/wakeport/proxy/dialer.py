@@ -10,7 +10,11 @@ from wakeport.loop import WRITE, Loop, Timer, now
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
 
-Address = tuple[str, int]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+Address = tuple[str, int] | tuple[str]  # of a TCP or UDP port, or the path of a Unix socket
 
 AT_ONCE = 64  # half of the smallest listen backlog in common use (128): a crowd must not overflow it
 
@@ -25,7 +29,17 @@ BUSY_FOR = 30.0  # seconds
 FIRST_DELAY = 0.005  # seconds between two attempts, doubling
 LONGEST_DELAY = 0.1  # seconds
 
+# EAGAIN is a Unix socket's full backlog, unix(7).
 _BUSY = (errno.EAGAIN, errno.ETIMEDOUT, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS)
+
+
+def address_from(said: list[Any]) -> Address:
+    """What the supervisor says of a target: `["172.17.0.2", 80]` or `["/run/app.sock"]`."""
+    return (str(said[0]),) if len(said) == 1 else (str(said[0]), int(said[1]))
+
+
+def address_text(address: Address) -> str:
+    return address[0] if len(address) == 1 else f"{address[0]} port {address[1]}"
 
 
 class Dialer:
@@ -80,7 +94,7 @@ class Call:
     def attempt(self) -> None:
         try:
             sock = self.sock = _leg_towards(self.address)
-            failure = sock.connect_ex(self.address)
+            failure = sock.connect_ex(self.address if len(self.address) == 2 else self.address[0])
         except OSError as error:
             failure = error.errno or errno.EIO
         if failure in (0, errno.EINPROGRESS):
@@ -117,10 +131,12 @@ class Call:
     def _give_up(self, why: str) -> None:
         if self.dialer.calls.get(self.client) is self:  # not recalled meanwhile
             del self.dialer.calls[self.client]
-            self.dialer.unreachable(self.client, f"{self.address[0]} port {self.address[1]}: {why}")
+            self.dialer.unreachable(self.client, f"{address_text(self.address)}: {why}")
 
 
 def _leg_towards(address: Address) -> socket.socket:
+    if len(address) == 1:
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
     leg.tune(sock)

@@ -9,7 +9,7 @@ from wakeport.activation import notify
 from wakeport.lease import AWAKE, FAILED, STOPPING, Message
 from wakeport.loop import Loop
 from wakeport.proxy import leg, options, pipe
-from wakeport.proxy.dialer import Address, Dialer
+from wakeport.proxy.dialer import Address, Dialer, address_from
 from wakeport.proxy.door import Client, Door, capacity_within, inherited_listeners, raise_descriptor_limit
 from wakeport.proxy.held import WaitingRoom
 from wakeport.proxy.lease_holder import LeaseHolder
@@ -118,7 +118,7 @@ class Proxy:
             self.patience.answered()
 
     def on_awake(self, message: Message) -> None:
-        targets = {key: (str(host), int(port)) for key, (host, port) in message["targets"].items()}
+        targets = {key: address_from(said) for key, said in message["targets"].items()}
         if targets != self.targets:
             self.on_not_awake()
         self.targets = targets

@@ -25,7 +25,7 @@ from wakeport.activation import FIRST_FD, notify
 from wakeport.lease import AWAKE, FAILED, STOPPING, Message
 from wakeport.loop import READ, Loop, Timer
 from wakeport.proxy import options
-from wakeport.proxy.dialer import Address
+from wakeport.proxy.dialer import Address, address_from
 from wakeport.proxy.door import Client, Door, capacity_within, inherited_listeners, raise_descriptor_limit
 from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.linger import LEAVE_AFTER
@@ -131,8 +131,7 @@ class Starter:
             reason = f"the container has no port {self.wanted_target}"
             self.turn_away(Failure(reason, RETRY_AFTER_SILENCE))
             return
-        host, port = message["targets"][self.wanted_target]
-        self.target = (str(host), int(port))
+        self.target = address_from(message["targets"][self.wanted_target])
         if self.child is not None:
             self.lease_was_lost = False
             if self.target != self.serves:
@@ -183,14 +182,14 @@ class Starter:
                 os.set_inheritable(fd, True)
             environment = dict(os.environ, LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)))
             environment.pop("NOTIFY_SOCKET", None)
-            host, port = target
             os.execve(
                 self.relay,
                 [
                     self.relay,
                     f"--exit-idle-time={LEAVE_AFTER:g}s",
                     f"--connections-max={self.connections_max}",
-                    f"{host}:{port}",  # IPv6 too: it cuts at the last colon, and knows no brackets
+                    # A path as it is; IPv6 too: it cuts at the last colon, and knows no brackets.
+                    ":".join(map(str, target)),
                 ],
                 environment,
             )
