@@ -21,6 +21,11 @@ from wakeport.proxy.pulse import Pulse
 from wakeport.proxy.refusal import Failure, Refusals
 from wakeport.proxy.relay import Relay
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.proxy.datagrams import Datagrams
+    from wakeport.proxy.flow import Flow
+
 REPORT_EVERY = 1.0  # seconds, at most, on the lease and in `systemctl status`
 REPORT_MAX = 1000  # clients by name; 25 KB of the 64 KiB that a line may have
 
@@ -49,13 +54,19 @@ class Proxy:
 
     def __init__(self, loop: Loop, given: Options, listeners: list[socket.socket], capacity: int) -> None:
         self.loop = loop
-        self.listeners = given.listeners
+        streams = [index for index, sock in enumerate(listeners) if sock.type == socket.SOCK_STREAM]
+        self.listeners = [given.listeners[index] for index in streams]
         self.targets: dict[str, Address] | None = None  # None while the container is not awake
         self.failure: Failure | None = None
-        self.served: dict[Client, Relay | None] = {}  # held, dialled for, or relayed
+        self.served: dict[Client | Flow, Relay | None] = {}  # held, dialled for, or relayed; every UDP flow
         self.leaving = False
 
-        self.door = Door(loop, listeners, self.admit, capacity)
+        self.door = Door(loop, [listeners[index] for index in streams], self.admit, capacity)
+        self.datagrams = [
+            (listener.target, self.udp_listener(sock, listener.flow_idle, capacity))
+            for listener, sock in zip(given.listeners, listeners, strict=True)
+            if sock.type == socket.SOCK_DGRAM
+        ]
         self.lease = LeaseHolder(
             loop, given.lease, "proxy", self.on_lease, self.on_lease_lost, self.on_outlived
         )
@@ -67,11 +78,34 @@ class Proxy:
         self.reports = Pace(loop, REPORT_EVERY, self.report)
         self.linger = Linger(loop, self.lease.release, self.leave)
 
+    def udp_listener(self, sock: socket.socket, idle: float, capacity: int) -> Datagrams:
+        from wakeport.proxy.datagrams import Datagrams  # most services have none
+
+        return Datagrams(
+            self.loop,
+            sock,
+            idle,
+            self.on_flow,
+            self.on_flow_gone,
+            capacity,
+            self.on_flow_waits,
+            lambda _address: self.failure is None or not self.failure.is_fresh,
+        )
+
     def start(self) -> None:
-        self.door.open()
+        self.open()
         self.loop.on_signal(signal.SIGTERM, self.on_sigterm)
         self.linger.nobody()
         notify("READY=1", "STATUS=Waiting for a client")
+
+    def open(self) -> None:
+        self.door.open()
+        for _, datagrams in self.datagrams:
+            datagrams.open()
+
+    @property
+    def somebody_waits(self) -> bool:
+        return bool(self.room) or any(datagrams.waiting for _, datagrams in self.datagrams)
 
     # A client comes.
 
@@ -91,9 +125,26 @@ class Proxy:
             self.room.add(client)
             self.expect_supervisor()
 
+    def on_flow(self, flow: Flow) -> None:
+        self.linger.somebody()
+        self.served[flow] = None
+        self.reports.changed()
+        self.lease.hold()
+        if self.lease.state is None:
+            self.on_not_awake()
+
+    def on_flow_waits(self) -> None:
+        self.lease.hold()
+        if self.targets is None:
+            self.expect_supervisor()
+            return
+        for _, datagrams in self.datagrams:
+            if datagrams.target is None:  # the container is awake, but has no such port
+                datagrams.refuse()
+
     def expect_supervisor(self) -> None:
-        """Those in the room wait for something that may never come."""
-        if self.targets is None and self.room:
+        """Those who wait do so for something that may never come."""
+        if self.targets is None and self.somebody_waits:
             if self.lease.awaits_stop:
                 self.patience.suspend()
             else:
@@ -110,7 +161,7 @@ class Proxy:
             self.turn_away(Failure(str(message.get("reason")), float(message.get("retry_after", 0))))
         elif state == STOPPING:
             self.on_not_awake()
-            if self.room:
+            if self.somebody_waits:
                 self.lease.hold()
                 self.patience.suspend()
         else:
@@ -123,11 +174,19 @@ class Proxy:
             self.on_not_awake()
         self.targets = targets
         self.patience.end()
+        for wanted, datagrams in self.datagrams:
+            target = targets.get(wanted, ())
+            if len(target) == 2:
+                datagrams.connect(target)
+            else:
+                datagrams.refuse()
         self.call_in_next()
 
     def on_not_awake(self) -> None:
         """Nothing new for the target; who was being connected waits again, and who is connected stays."""
         self.targets = None
+        for _, datagrams in self.datagrams:
+            datagrams.disconnect()
         self.room.put_back(self.dialer.recall())
 
     def on_lease_lost(self) -> None:
@@ -136,7 +195,7 @@ class Proxy:
 
     def on_outlived(self) -> None:
         """The predecessor has stopped: only now does its successor's time begin."""
-        if self.room and self.targets is None:
+        if self.somebody_waits and self.targets is None:
             self.patience.begin_anew(answered=self.lease.state is not None)
 
     def on_patience_exhausted(self, reason: str) -> None:
@@ -149,6 +208,8 @@ class Proxy:
         self.patience.end()
         for client in self.room.empty():
             self.refuse(client, failure)
+        for _, datagrams in self.datagrams:
+            datagrams.refuse()
         if not self.served:
             self.lease.drop()
 
@@ -194,17 +255,24 @@ class Proxy:
     # A client goes.
 
     def on_client_gone(self, client: Client) -> None:
+        self.door.left()
+        self.on_served(client)
+
+    def on_flow_gone(self, flow: Flow) -> None:
+        self.on_served(flow)
+
+    def on_served(self, client: Client | Flow) -> None:
         del self.served[client]
         self.reports.changed()
-        if not self.room:
+        if not self.somebody_waits:
             self.patience.end()
         self.on_place_free()
 
     def on_refused(self, _client: Client) -> None:
+        self.door.left()
         self.on_place_free()
 
     def on_place_free(self) -> None:
-        self.door.left()
         if not self.served and not self.refusals:
             self.linger.nobody()
             if self.leaving:
@@ -214,8 +282,10 @@ class Proxy:
 
     def leave(self) -> None:
         self.door.shut()
+        for _, datagrams in self.datagrams:
+            datagrams.shut()
         if self.door.last_look():
-            self.door.open()
+            self.open()
         else:
             self.loop.stop()
 
@@ -223,6 +293,8 @@ class Proxy:
         """Serve no one new; who is served gets a moment to finish, and who waits a last chance."""
         self.leaving = True
         self.door.shut()
+        for _, datagrams in self.datagrams:
+            datagrams.drain()
         if not self.served and not self.refusals:
             self.loop.stop()
         else:
@@ -232,7 +304,8 @@ class Proxy:
         """The kernel closes everything now. What is cut off shall not look as if it were complete."""
         notify("STOPPING=1")
         for client, relay in self.served.items():
-            leg.refuse_to_linger(client.sock)
+            if client.sock is not None:  # a flow without a target has none
+                leg.refuse_to_linger(client.sock)
             if relay is not None:
                 leg.refuse_to_linger(relay.target.sock)
 
