@@ -26,14 +26,19 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Client:
-    """One accepted connection: its socket, which listener it came to, and from where."""
+    """One accepted connection: its socket, which listener it came to, and from where.
 
-    __slots__ = ("address", "asked_anew", "listener", "sock")
+    `destination` is the host and port that it asked for, where somebody in front of us has said so; None:
+    the socket's own.
+    """
+
+    __slots__ = ("address", "asked_anew", "destination", "listener", "sock")
 
     def __init__(self, sock: socket.socket, address: object, listener: int) -> None:
         self.sock = sock
         self.address = address
         self.listener = listener
+        self.destination: tuple[str, int] | None = None
         self.asked_anew = False  # the target refused it once, and the supervisor was asked again
 
     def __str__(self) -> str:
