@@ -18,6 +18,7 @@ REQUESTS = [
     b"M-SEARCH * HTTP/1.1\r\n",
     b"CONNECT host:443 HTTP/1.1\r\n",
     b"GET http://web/ HTTP/1.1\r\nHost: web\r\n\r\n",
+    b"GET /caf\xc3\xa9 HTTP/1.1\r\n",
 ]
 NOT_HTTP = [
     b"\x16\x03\x01",
@@ -30,6 +31,7 @@ NOT_HTTP = [
     b"*1\r\n$4\r\nPING\r\n",
     b"AVERYLONGMETHODNAME /",
     b"GET /\x00",
+    b"GET /\x00 HTTP/1.1\r\n",
 ]
 
 

@@ -10,7 +10,8 @@ REASON_MAX = 300  # characters
 
 _METHOD_MAX = 16  # letters; the longest in the IANA registry that anybody sends is BASELINE-CONTROL
 
-_TEXT = bytes(range(0x20, 0x7F))
+# All but control characters. Not every client encodes what RFC 3986 asks it to, as in `/café`.
+_TEXT = bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 
 
 def speaks_http(first: bytes) -> bool | None:
@@ -22,10 +23,10 @@ def speaks_http(first: bytes) -> bool | None:
         return False
     if len(method) > _METHOD_MAX or (space and not letters) or (ended and not space):
         return False
-    if ended:
-        return target.rstrip(b"\r").endswith((b" HTTP/1.1", b" HTTP/1.0"))
     if line.rstrip(b"\r").translate(None, _TEXT):
         return False
+    if ended:
+        return target.rstrip(b"\r").endswith((b" HTTP/1.1", b" HTTP/1.0"))
     return True if len(first) >= PEEK else None
 
 
