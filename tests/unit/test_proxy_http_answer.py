@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeport.proxy.http_answer import PEEK, service_unavailable, speaks_http
+from wakeport.proxy.http_answer import PEEK, fixed, service_unavailable, speaks_http
 
 REQUESTS = [
     b"GET / HTTP/1.1\r\n",
@@ -65,17 +65,40 @@ def test_a_verdict_does_not_change_with_more_bytes(first: bytes, more: bytes) ->
         assert speaks_http(first + more) is verdict
 
 
-@given(st.text(), st.floats(0, 1e6), st.booleans())
-def test_every_answer_is_one_well_formed_response(reason: str, retry_after: float, head_only: bool) -> None:
-    answer = service_unavailable("web", reason, retry_after, head_only)
+def parsed(answer: bytes, head_only: bool) -> tuple[http.client.HTTPResponse, bytes]:
+    """What a client reads, and that it reads it to the last byte."""
+    stream = io.BytesIO(answer)
 
     class Socket:
         def makefile(self, _mode: str) -> io.BytesIO:
-            return io.BytesIO(answer)
+            return stream
 
     response = http.client.HTTPResponse(Socket(), method="HEAD" if head_only else "GET")  # type: ignore[arg-type]
     response.begin()
     body = response.read()
+    assert stream.closed or not stream.read()
+    return response, body
+
+
+@given(st.integers(200, 599), st.text(), st.booleans())
+def test_fixed_words_are_one_well_formed_response(status: int, words: str, head_only: bool) -> None:
+    response, body = parsed(fixed(status, words, head_only), head_only)
+    assert response.status == status
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Connection"] == "close"
+    if status in (204, 304):
+        assert response.headers["Content-Length"] is None
+        assert not body
+    elif not head_only:
+        assert body.decode() == words
+        assert int(response.headers["Content-Length"]) == len(body)
+
+
+@given(st.text(), st.floats(0, 1e6), st.booleans())
+def test_every_answer_is_one_well_formed_response(reason: str, retry_after: float, head_only: bool) -> None:
+    answer = service_unavailable("web", reason, retry_after, head_only)
+
+    response, body = parsed(answer, head_only)
     assert response.status == 503
     assert set(response.headers) == {
         "Content-Type", "Content-Length", "Retry-After", "Cache-Control", "Connection"

@@ -1,4 +1,4 @@
-"""Whether a client speaks HTTP/1, and what it is told then: 503, with a reason and when to come again."""
+"""Whether a client speaks HTTP/1, and what it is told then: why it cannot be served, or fixed words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ import math
 PEEK = 4096  # bytes; a request line that is longer is taken for HTTP on the strength of its beginning
 
 REASON_MAX = 300  # characters
+
+_WITHOUT_BODY = (204, 304)  # RFC 9110 15.3.5, 15.4.5
+
+_PHRASES = {
+    200: "OK",
+    204: "No Content",
+    403: "Forbidden",
+    404: "Not Found",
+    421: "Misdirected Request",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
 
 _METHOD_MAX = 16  # letters; the longest in the IANA registry that anybody sends is BASELINE-CONTROL
 
@@ -30,20 +42,36 @@ def speaks_http(first: bytes) -> bool | None:
     return True if len(first) >= PEEK else None
 
 
+def fixed(status: int, words: str, head_only: bool = False) -> bytes:
+    """A whole response whose body is `words`, with a status that can be a last one (200 to 599)."""
+    if status in _WITHOUT_BODY:
+        return _head(status, "").encode()
+    body = words.encode(errors="replace")
+    head = _head(status, f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n")
+    return head.encode() + (b"" if head_only else body)
+
+
 def service_unavailable(service: str, reason: str, retry_after: float, head_only: bool = False) -> bytes:
     """A whole response, RFC 9110 15.6.4. `retry_after` is in seconds and is rounded up."""
     seconds = max(1, math.ceil(retry_after))
     body = f"{service} is not available: {_one_line(reason)}\nTry again in {seconds} s.\n".encode()
-    head = (
-        "HTTP/1.1 503 Service Unavailable\r\n"
+    head = _head(
+        503,
         "Content-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\n"
-        f"Retry-After: {seconds}\r\n"
+        f"Retry-After: {seconds}\r\n",
+    )
+    return head.encode() + (b"" if head_only else body)
+
+
+def _head(status: int, fields: str) -> str:
+    # The phrase may be left out, the blank before it may not: RFC 9112 4.
+    return (
+        f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n{fields}"
         "Cache-Control: no-store\r\n"
         "Connection: close\r\n"
         "\r\n"
     )
-    return head.encode() + (b"" if head_only else body)
 
 
 def _one_line(reason: str) -> str:

@@ -1,4 +1,8 @@
-"""Turning clients away so that each understands it: a 503 to who speaks HTTP, a reset to everyone else."""
+"""Turning clients away so that each understands it.
+
+Where the container does not come, who speaks HTTP gets a 503, and everyone else a reset. Where a rule
+says what a client gets instead of the container, it gets that.
+"""
 
 from __future__ import annotations
 
@@ -55,29 +59,54 @@ class Refusals:
         return len(self.under_way)
 
     def refuse(self, client: Client, failure: Failure) -> None:
-        refusal = Refusal(self, client, failure)
+        """Tell it why, once its first bytes have shown in which language."""
+        refusal = Refusal(self, client)
         self.under_way.add(refusal)
-        refusal.start()
+        refusal.look(failure)
+
+    def answer(self, client: Client, answer: bytes) -> None:
+        """Give it `answer`, and the end; with b"" the end alone, as a FIN also where it has sent what
+        nobody read.
+        """
+        refusal = Refusal(self, client)
+        self.under_way.add(refusal)
+        refusal.begin_answer(answer)
+
+    def reset(self, client: Client) -> None:
+        refusal = Refusal(self, client)
+        refusal.reset()
 
 
 class Refusal:
-    """One client on its way out: its first bytes are looked at, it is answered, it is let go."""
+    """One client on its way out: it is answered, it is let go."""
 
     __slots__ = ("answered", "client", "drained", "failure", "refusals", "sock", "timer")
 
-    timer: Timer
-
-    def __init__(self, refusals: Refusals, client: Client, failure: Failure) -> None:
+    def __init__(self, refusals: Refusals, client: Client) -> None:
         self.refusals = refusals
         self.client = client
         self.sock = client.sock
-        self.failure = failure
+        self.failure: Failure | None = None
         self.answered = False
         self.drained = 0
+        self.timer: Timer | None = None
 
-    def start(self) -> None:
+    def look(self, failure: Failure) -> None:
+        self.failure = failure
+        self._expect(FIRST_BYTES_WITHIN, self.reset)
+
+    def begin_answer(self, answer: bytes) -> None:
+        try:
+            self._answer(answer)
+        except OSError:  # also where there is no room for it
+            self.reset()
+
+    def _expect(self, seconds: float, otherwise: Callable[[], None]) -> None:
+        """Hear what it says, but for no longer than that."""
+        if self.timer is not None:
+            self.timer.cancel()
         loop = self.refusals.loop
-        self.timer = loop.call_in(FIRST_BYTES_WITHIN, self._reset)
+        self.timer = loop.call_in(seconds, otherwise)
         loop.watch(self.sock.fileno(), ARRIVALS, self._on_arrival)
 
     def _on_arrival(self, _events: int) -> None:
@@ -89,28 +118,30 @@ class Refusal:
         except BlockingIOError:
             return
         except OSError:
-            self._reset()
+            self.reset()
 
     def _look(self) -> None:
         first = self.sock.recv(PEEK, socket.MSG_PEEK)
         is_http = speaks_http(first) if first else False
         if is_http:
-            self._answer(head_only=first.startswith(b"HEAD "))
+            assert self.failure is not None
+            head_only = first.startswith(b"HEAD ")
+            self._answer(
+                service_unavailable(
+                    self.refusals.service, self.failure.reason, self.failure.retry_after, head_only
+                )
+            )
         elif is_http is False:
-            self._reset()
+            self.reset()
 
-    def _answer(self, head_only: bool) -> None:
-        answer = service_unavailable(
-            self.refusals.service, self.failure.reason, self.failure.retry_after, head_only
-        )
-        if self.sock.send(answer) < len(answer):
-            self._reset()  # half a kilobyte, and no room for it in an empty buffer: the client has gone
+    def _answer(self, answer: bytes) -> None:
+        if answer and self.sock.send(answer) < len(answer):
+            self.reset()  # a few kilobytes, and no room for them in an empty buffer: the client has gone
             return
         self.sock.shutdown(socket.SHUT_WR)
         self.answered = True
-        self.timer.cancel()
-        self.timer = self.refusals.loop.call_in(DRAIN_WITHIN, self._close)
-        self._drain()
+        # Watched anew, it reports at once what has come before.
+        self._expect(DRAIN_WITHIN, self._close)
 
     def _drain(self) -> None:
         while self.drained < DRAIN_MAX:
@@ -123,11 +154,12 @@ class Refusal:
     def _close(self) -> None:
         self._let_go(leg.close)
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
         self._let_go(leg.reset)
 
     def _let_go(self, give_up: Callable[[Loop, socket.socket], None]) -> None:
-        self.timer.cancel()
+        if self.timer is not None:
+            self.timer.cancel()
         give_up(self.refusals.loop, self.sock)
         self.refusals.under_way.discard(self)
         self.refusals.gone(self.client)
