@@ -205,7 +205,7 @@ def test_who_was_in_the_backlog_before_the_door_is_tuned_like_who_comes_later() 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         early = socket.create_connection(listener.getsockname())
         admitted: list[Client] = []
-        door = Door(loop, [listener], admitted.append, 10)
+        door = Door(loop, {0: listener}, admitted.append, 10)
         door.open()
         late = socket.create_connection(listener.getsockname())
         loop.call_in(0.05, loop.stop)

@@ -50,10 +50,12 @@ class Client:
 
 
 class Door:
-    """All listeners of a service. `admit` is called with each client; `capacity` is how many fit in."""
+    """The listeners of a service for streams, by their numbers. `admit` is called with each client;
+    `capacity` is how many fit in.
+    """
 
     def __init__(
-        self, loop: Loop, listeners: list[socket.socket], admit: Callable[[Client], None], capacity: int
+        self, loop: Loop, listeners: dict[int, socket.socket], admit: Callable[[Client], None], capacity: int
     ) -> None:
         self.loop = loop
         self.listeners = listeners
@@ -61,44 +63,57 @@ class Door:
         self.capacity = capacity
         self.inside = 0
         self.is_open = False
+        self.pausing = False
         self.watching = False
         # Accepted sockets inherit what the listener has, but not those that wait already, and the
         # client that started this process is one of them.
-        self.untuned = set(range(len(listeners)))
-        for listener in listeners:
+        self.untuned = set(listeners)
+        for listener in listeners.values():
             listener.setblocking(False)
             tune(listener)
 
     def open(self) -> None:
         self.is_open = True
-        self._watch()
+        self._look_again()
 
     def shut(self) -> None:
         """Leave everyone who comes now in the backlog. The listeners live on: they are also systemd's."""
         self.is_open = False
         self._unwatch()
 
+    def pause(self) -> None:
+        """Leave those in the backlog who come from now on, until `resume`."""
+        self.pausing = True
+        if self.watching:
+            self._unwatch()
+
+    def resume(self) -> None:
+        if self.pausing:
+            self.pausing = False
+            self._look_again()
+
     def left(self) -> None:
         """A client has gone; its place is free."""
         self.inside -= 1
-        if self.is_open and not self.watching:
-            self._watch()
+        self._look_again()
 
     def last_look(self) -> bool:
         """Accept at most one client a listener, also with the door shut; whether there was one."""
         before = self.inside
-        for index in range(len(self.listeners)):
+        for index in self.listeners:
             self._accept(index)
         return self.inside > before
 
-    def _watch(self) -> None:
+    def _look_again(self) -> None:
+        if not self.is_open or self.pausing or self.watching:
+            return
         self.watching = True
-        for index, listener in enumerate(self.listeners):
+        for index, listener in self.listeners.items():
             self.loop.watch(listener.fileno(), READ, self._on_knock(index))
 
     def _unwatch(self) -> None:
         self.watching = False
-        for listener in self.listeners:
+        for listener in self.listeners.values():
             self.loop.unwatch(listener.fileno())
 
     def _on_knock(self, index: int) -> Callable[[int], None]:
@@ -122,7 +137,7 @@ class Door:
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 self._unwatch()
-                self.loop.call_in(RETRY_AFTER, self._try_again)
+                self.loop.call_in(RETRY_AFTER, self._look_again)
                 return False
             # accept(2): errors of the new connection itself are reported here; the next one may be fine.
             return True
@@ -136,10 +151,6 @@ class Door:
         self.inside += 1
         self.admit(Client(sock, address, index))
         return True
-
-    def _try_again(self) -> None:
-        if self.is_open and not self.watching:
-            self._watch()
 
 
 def inherited_listeners(wanted: int) -> list[socket.socket]:

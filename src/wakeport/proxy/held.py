@@ -41,17 +41,17 @@ class WaitingRoom:
     def call_next(self) -> Client:
         """Take out the one who has waited longest. Raises StopIteration where nobody waits."""
         client = next(iter(self.clients))
-        self._take_out(client)
+        self.take_out(client)
         return client
 
     def empty(self) -> list[Client]:
         """Take out everyone, in order."""
         clients = list(self.clients)
         for client in clients:
-            self._take_out(client)
+            self.take_out(client)
         return clients
 
-    def _take_out(self, client: Client) -> None:
+    def take_out(self, client: Client) -> None:
         del self.clients[client]
         self.loop.unwatch(client.sock.fileno())
 
@@ -63,7 +63,7 @@ class WaitingRoom:
             # A Unix client that wrote and closed: its request still counts, and there is no more to watch.
             self.loop.unwatch(client.sock.fileno())
             return
-        self._take_out(client)
+        self.take_out(client)
         leg.close(self.loop, client.sock)
         self.left(client)
 

@@ -76,7 +76,7 @@ class Starter:
         self.lease = LeaseHolder(loop, given.lease, WHO, self.on_lease, self.on_lease_lost, self.on_outlived)
         self.patience = Patience(loop, given.answer_within, given.ready_within, self.on_patience_exhausted)
         self.refusals = Refusals(loop, given.name, self.on_refused)
-        self.door = Door(loop, listeners, self.admit, capacity_within(descriptors))
+        self.door = Door(loop, dict(enumerate(listeners)), self.admit, capacity_within(descriptors))
 
     def start(self) -> None:
         self.loop.on_signal(signal.SIGTERM, self.loop.stop)

@@ -1,0 +1,88 @@
+"""The UDP listeners of a service, as one: most services have none, and import nothing more."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from wakeport.loop import Loop
+from wakeport.proxy.options import Listener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.proxy.datagrams import Datagrams
+    from wakeport.proxy.dialer import Address
+    from wakeport.proxy.flow import Flow
+
+
+class Flows:
+    """`came` gets each new flow and `gone` each that is over; `asks` is called when one waits for a target.
+
+    While there is none, `may_wake` says whether a new flow may begin to wait.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        came: Callable[[Flow], None],
+        gone: Callable[[Flow], None],
+        asks: Callable[[], None],
+        may_wake: Callable[[], bool],
+    ) -> None:
+        self.loop = loop
+        self.came = came
+        self.gone = gone
+        self.asks = asks
+        self.may_wake = may_wake
+        self.listeners: list[tuple[str, Datagrams]] = []
+
+    def add(self, sock: socket.socket, listener: Listener, capacity: int) -> None:
+        """`capacity` is the number of flows. Raises RuleError where a rule makes no sense."""
+        from wakeport.proxy.datagrams import Datagrams
+
+        may_wake = self._judging(listener) if listener.rules else lambda _address: self.may_wake()
+
+        datagrams = Datagrams(
+            self.loop, sock, listener.flow_idle, self.came, self.gone, capacity, self.asks, may_wake
+        )
+        self.listeners.append((listener.target, datagrams))
+
+    def _judging(self, listener: Listener) -> Callable[[tuple[object, ...]], bool]:
+        """A first datagram has no beginning to look at: only rules on its source can fit."""
+        from wakeport.proxy.rules import WAKE, Rules
+
+        rules = Rules(listener.rules)
+        return lambda address: self.may_wake() and rules.verdict(address, b"", True) == WAKE
+
+    @property
+    def waiting(self) -> bool:
+        return any(datagrams.waiting for _, datagrams in self.listeners)
+
+    def open(self) -> None:
+        for _, datagrams in self.listeners:
+            datagrams.open()
+
+    def shut(self) -> None:
+        for _, datagrams in self.listeners:
+            datagrams.shut()
+
+    def drain(self) -> None:
+        for _, datagrams in self.listeners:
+            datagrams.drain()
+
+    def connect(self, targets: dict[str, Address]) -> None:
+        """The container is awake. Who wants a port that it does not have is dropped."""
+        for wanted, datagrams in self.listeners:
+            target = targets.get(wanted, ())
+            if len(target) == 2:
+                datagrams.connect(target)
+            else:
+                datagrams.refuse()
+
+    def disconnect(self) -> None:
+        for _, datagrams in self.listeners:
+            datagrams.disconnect()
+
+    def refuse(self) -> None:
+        for _, datagrams in self.listeners:
+            datagrams.refuse()

@@ -1,0 +1,338 @@
+"""Leading every client from the door to the target, or back to the street: hold, relay, linger, leave."""
+
+from __future__ import annotations
+
+import socket
+
+from wakeport.activation import notify
+from wakeport.lease import AWAKE, FAILED, STOPPING, Message
+from wakeport.loop import Loop
+from wakeport.proxy import leg
+from wakeport.proxy.dialer import Address, Dialer, address_from
+from wakeport.proxy.door import Client, Door
+from wakeport.proxy.flows import Flows
+from wakeport.proxy.held import WaitingRoom
+from wakeport.proxy.lease_holder import LeaseHolder
+from wakeport.proxy.linger import Linger
+from wakeport.proxy.options import Options
+from wakeport.proxy.pace import Pace
+from wakeport.proxy.patience import Patience
+from wakeport.proxy.pulse import Pulse
+from wakeport.proxy.refusal import Failure, Refusals
+from wakeport.proxy.relay import Relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.proxy.entrance import Entrance
+    from wakeport.proxy.flow import Flow
+
+REPORT_EVERY = 1.0  # seconds, at most, on the lease and in `systemctl status`
+REPORT_MAX = 1000  # clients by name; 25 KB of the 64 KiB that a line may have
+
+# After a failure of which the supervisor said nothing there is no telling when it is mended.
+RETRY_AFTER_SILENCE = 1.0  # seconds
+
+
+class Proxy:
+    """A client is in exactly one place: the entrance, the waiting room, the dialer, a relay, or among
+    the refusals. A UDP client is a flow, which has a place of its own.
+
+    Raises SystemExit where a listener's rules make no sense.
+    """
+
+    def __init__(self, loop: Loop, given: Options, listeners: list[socket.socket], capacity: int) -> None:
+        self.loop = loop
+        self.given = given
+        self.targets: dict[str, Address] | None = None  # None while the container is not awake
+        self.failure: Failure | None = None
+        self.served: dict[Client | Flow, Relay | None] = {}  # held, dialled for, or relayed; every flow
+        self.leaving = False
+
+        self.lease = LeaseHolder(
+            loop, given.lease, "proxy", self.on_lease, self.on_lease_lost, self.on_outlived
+        )
+        self.room = WaitingRoom(loop, self.on_client_gone)
+        self.patience = Patience(loop, given.answer_within, given.ready_within, self.on_patience_exhausted)
+        self.dialer = Dialer(loop, self.on_connected, self.on_unreachable)
+        self.refusals = Refusals(loop, given.name, self.on_refused)
+        self.pulse = Pulse(loop, lambda: filter(None, self.served.values()))
+        self.reports = Pace(loop, REPORT_EVERY, self.report)
+        self.linger = Linger(loop, self.lease.release, self.leave)
+
+        self.entrance = self.entrance_for(given)
+        streams = {index: sock for index, sock in enumerate(listeners) if sock.type == socket.SOCK_STREAM}
+        self.door = Door(loop, streams, self.admit if self.entrance is None else self.receive, capacity)
+        self.flows = Flows(loop, self.on_flow, self.on_served, self.on_flow_waits, self.may_flow)
+        for index, sock in enumerate(listeners):
+            if index not in streams:
+                self.flows.add(sock, given.listeners[index], capacity)
+
+    def entrance_for(self, given: Options) -> Entrance | None:
+        """None where no listener asks anything of its clients but to come: that is most, and imports less."""
+        if not any(listener.accept_proxy or listener.judges for listener in given.listeners):
+            return None
+        from wakeport.proxy.entrance import Entrance
+        from wakeport.proxy.state_file import says_awake
+
+        def is_awake() -> bool:
+            """By the supervisor's last word to us, or the one to everybody."""
+            return says_awake(given.status) if self.lease.state is None else self.lease.state == AWAKE
+
+        return Entrance(
+            loop=self.loop,
+            listeners=given.listeners,
+            refusals=self.refusals,
+            is_awake=is_awake,
+            come_in=self.admit,
+            gone=self.on_refused,
+        )
+
+    def open(self) -> None:
+        self.door.open()
+        self.flows.open()
+        self.linger.nobody()
+
+    @property
+    def somebody_waits(self) -> bool:
+        return bool(self.room) or self.flows.waiting
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.served and not self.refusals and (self.entrance is None or self.entrance.is_empty)
+
+    # A client comes.
+
+    def receive(self, client: Client) -> None:
+        """A listener asks more of its clients: whom they come from, or to show that they may wake."""
+        assert self.entrance is not None
+        self.linger.somebody()
+        self.entrance.admit(client)
+
+    def admit(self, client: Client) -> None:
+        self.linger.somebody()
+        if self.failure is not None and self.failure.is_fresh:
+            self.refusals.refuse(client, self.failure)
+            return
+        self.serve(client)
+        if self.targets is not None and not self.room and not self.dialer.busy:
+            self.dial(client, self.targets)
+        else:
+            self.hold(client)
+
+    def serve(self, client: Client | Flow) -> None:
+        """The container is needed for it."""
+        self.served[client] = None
+        self.reports.changed()
+        self.lease.hold()
+        if self.lease.state is None and self.targets is not None:
+            self.on_not_awake()
+
+    def hold(self, client: Client) -> None:
+        self.room.add(client)
+        self.mind_the_room()
+        if self.given.hold_for != float("inf"):
+            self.loop.call_in(self.given.hold_for, lambda: self.on_held_long(client))
+        self.expect_supervisor()
+
+    def mind_the_room(self) -> None:
+        """Whoever has no place in it stays in the kernel's backlog."""
+        if len(self.room) >= self.given.hold_max:
+            self.door.pause()
+        else:
+            self.door.resume()
+
+    def on_held_long(self, client: Client) -> None:
+        if client in self.room.clients:
+            self.room.take_out(client)
+            reason = f"the container was not awake within {self.given.hold_for:g} s of this client's arrival"
+            self.refuse(client, Failure(reason, RETRY_AFTER_SILENCE))
+            self.mind_the_room()
+
+    def may_flow(self) -> bool:
+        return self.failure is None or not self.failure.is_fresh
+
+    def on_flow(self, flow: Flow) -> None:
+        self.linger.somebody()
+        self.serve(flow)
+
+    def on_flow_waits(self) -> None:
+        self.lease.hold()
+        if self.targets is None:
+            self.expect_supervisor()
+        else:  # the container is awake, and has no such port
+            self.flows.connect(self.targets)
+
+    def expect_supervisor(self) -> None:
+        """Those who wait do so for something that may never come."""
+        if self.targets is None and self.somebody_waits:
+            if self.lease.awaits_stop:
+                self.patience.suspend()
+            else:
+                self.patience.begin(answered=self.lease.state is not None)
+
+    # The supervisor speaks.
+
+    def on_lease(self, message: Message) -> None:
+        state = message.get("state")
+        if state == AWAKE:
+            self.on_awake(message)
+        elif state == FAILED:
+            self.lease.drop()
+            self.turn_away(Failure(str(message.get("reason")), float(message.get("retry_after", 0))))
+        elif state == STOPPING:
+            self.on_not_awake()
+            if self.somebody_waits:
+                self.lease.hold()
+                self.patience.suspend()
+        else:
+            self.on_not_awake()
+            self.patience.answered()
+
+    def on_awake(self, message: Message) -> None:
+        targets = {key: address_from(said) for key, said in message["targets"].items()}
+        if targets != self.targets:
+            self.on_not_awake()
+        self.targets = targets
+        self.patience.end()
+        self.flows.connect(targets)
+        if self.entrance is not None:
+            self.entrance.open()
+        self.call_in_next()
+
+    def on_not_awake(self) -> None:
+        """Nothing new for the target; who was being connected waits again, and who is connected stays."""
+        self.targets = None
+        self.flows.disconnect()
+        self.room.put_back(self.dialer.recall())
+
+    def on_lease_lost(self) -> None:
+        self.on_not_awake()
+        self.expect_supervisor()
+
+    def on_outlived(self) -> None:
+        """The predecessor has stopped: only now does its successor's time begin."""
+        if self.somebody_waits and self.targets is None:
+            self.patience.begin_anew(answered=self.lease.state is not None)
+
+    def on_patience_exhausted(self, reason: str) -> None:
+        self.turn_away(Failure(reason, RETRY_AFTER_SILENCE))
+
+    def turn_away(self, failure: Failure) -> None:
+        """Answer everyone who waits, and until the failure is over everyone who comes."""
+        self.failure = failure
+        self.on_not_awake()
+        self.patience.end()
+        for client in self.room.empty():
+            self.refuse(client, failure)
+        self.mind_the_room()
+        self.flows.refuse()
+        if not self.served:
+            self.lease.drop()
+
+    def refuse(self, client: Client, failure: Failure) -> None:
+        del self.served[client]
+        self.reports.changed()
+        self.refusals.refuse(client, failure)
+
+    # The target answers, or does not.
+
+    def call_in_next(self) -> None:
+        while self.targets is not None and self.room and not self.dialer.busy:
+            self.dial(self.room.call_next(), self.targets)
+        self.mind_the_room()
+
+    def dial(self, client: Client, targets: dict[str, Address]) -> None:
+        wanted = self.given.listeners[client.listener].target
+        if wanted in targets:
+            self.dialer.dial(client, targets[wanted])
+        else:
+            self.refuse(client, Failure(f"the container has no port {wanted}", RETRY_AFTER_SILENCE))
+
+    def on_connected(self, client: Client, target: socket.socket) -> None:
+        version = self.given.listeners[client.listener].send_proxy
+        if version != "off":
+            self.introduce(client, target, version)
+        relay = Relay(self.loop, client.sock, target, lambda: self.on_client_gone(client))
+        self.served[client] = relay
+        self.pulse.begin()
+        relay.start()
+        self.call_in_next()
+
+    def introduce(self, client: Client, target: socket.socket, version: str) -> None:
+        """Tell the target who comes, before the client's first byte."""
+        from wakeport.proxy.proxy_header import header_for
+
+        try:
+            target.send(header_for(client, version))  # a hundred bytes fit into an empty buffer
+        except OSError:
+            return  # the target has gone again, and the relay finds that too
+
+    def on_unreachable(self, client: Client, why: str) -> None:
+        """The supervisor is asked once more: its word may be from before the container ended."""
+        if client.asked_anew:
+            self.refuse(client, Failure(why, RETRY_AFTER_SILENCE))
+            self.call_in_next()
+            return
+        unlucky = [client, *self.dialer.recall()]
+        for each in unlucky:
+            each.asked_anew = True
+        self.targets = None
+        self.room.put_back(unlucky)
+        self.lease.renew()
+        self.expect_supervisor()
+
+    # A client goes.
+
+    def on_client_gone(self, client: Client) -> None:
+        self.door.left()
+        self.on_served(client)
+        self.mind_the_room()
+
+    def on_served(self, client: Client | Flow) -> None:
+        del self.served[client]
+        self.reports.changed()
+        if not self.somebody_waits:
+            self.patience.end()
+        self.on_place_free()
+
+    def on_refused(self, _client: Client) -> None:
+        self.door.left()
+        self.on_place_free()
+
+    def on_place_free(self) -> None:
+        if self.is_empty:
+            self.linger.nobody()
+            if self.leaving:
+                self.loop.stop()
+
+    # The proxy goes.
+
+    def leave(self) -> None:
+        self.door.shut()
+        self.flows.shut()
+        if self.door.last_look():
+            self.door.open()
+            self.flows.open()
+        else:
+            self.loop.stop()
+
+    def drain(self) -> None:
+        """Serve no one new, and stop the loop as soon as nobody is left."""
+        self.leaving = True
+        self.door.shut()
+        self.flows.drain()
+        if self.is_empty:
+            self.loop.stop()
+
+    def cut_off(self) -> None:
+        """The kernel closes everything now. What is cut off shall not look as if it were complete."""
+        for client, relay in self.served.items():
+            if client.sock is not None:  # a flow without a target has none
+                leg.refuse_to_linger(client.sock)
+            if relay is not None:
+                leg.refuse_to_linger(relay.target.sock)
+
+    def report(self) -> None:
+        count = len(self.served)
+        self.lease.report([str(client) for client, _ in zip(self.served, range(REPORT_MAX), strict=False)])
+        notify(f"STATUS={count} client{'' if count == 1 else 's'}")
