@@ -22,6 +22,7 @@ RESET: Final = "reset"
 BODILESS: Final = (204, 304)  # RFC 9110, 6.4.1
 
 _HOST: Final = re.compile(r"[a-z0-9_*-]+(\.[a-z0-9_*-]+)*")
+_SIX: Final = re.compile(r"\[[0-9a-f:.]+\]")  # as a Host field has it, RFC 3986, 3.2.2
 _STATUS: Final = re.compile(r"[2-5][0-9]{2}")
 
 
@@ -144,6 +145,8 @@ def _host(written: str) -> str:
     lower = _pattern(written).lower()
     if "//" in lower:
         raise ValueError(f"{written!r}: the name alone, please, without http:// and path")
+    if _SIX.fullmatch(lower):
+        return lower
     if ":" in lower:
         raise ValueError(f"{written!r}: the name alone, please, without a port")
     if not lower.isascii():
@@ -155,7 +158,7 @@ def _host(written: str) -> str:
 
 def _server_name(written: str) -> str:
     name = _host(written)
-    if re.fullmatch(r"[0-9.]+", name):
+    if re.fullmatch(r"[0-9.]+|\[.*", name):
         raise ValueError(f"{written!r} is an address; TLS clients send names only")  # RFC 6066, 3
     return name
 

@@ -103,8 +103,6 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             where = f".listener[{index}]"
             if one.on.udp:
                 raise ValueError(f"{where}.on: it has no UDP; {_RATHER}")
-            if one.leads_to_path:
-                raise ValueError(f"{where}.to: with it only a container's port can be behind; {_RATHER}")
             for key, reason in refused.items():
                 if getattr(one, key) != listener.DEFAULTS[key]:
                     raise ValueError(f"{where}.{key}: {reason}; {_RATHER}")

@@ -1,17 +1,10 @@
 from __future__ import annotations
 
-import contextlib
-from typing import Any
-
 import pytest
-import tomllib
-from hypothesis import given
-from hypothesis import strategies as st
 
 from wakeport.errors import BadInput
-from wakeport.place import Place, split_target
+from wakeport.place import Place
 from wakeport.service import build, check_name, read
-from wakeport.written import write
 
 LISTENER = '[[listener]]\non = "80"\n'
 
@@ -74,6 +67,27 @@ def test_everything_but_the_listener_has_a_default() -> None:
         ("", "listener: is missing"),
         ("listener = []", "at least one"),
         (LISTENER + '[[listener]]\non = "127.0.0.1:80"', "want the same port"),
+        ("hold_max = 0\n" + LISTENER, "hold_max: 0 is no number of clients"),
+        ('hold_max = "9"\n' + LISTENER, "hold_max: expected a whole number, got '9'"),
+        ("hold_max = true\n" + LISTENER, "hold_max: expected a whole number, got True"),
+        ('hold_for = "0s"\n' + LISTENER, "hold_for: '0s' leaves no time"),
+        ('[listener]\non = "80"', r"listener: there may be several, .* \[\[listener\]\]"),
+        (LISTENER + "listener.rule = 1", "is not TOML|there is no such key"),
+        (LISTENER + '[listener.rule]\nthen = "wake"', r"listener\[0\].rule: .* \[\[listener.rule\]\]"),
+        (LISTENER + 'idle = "5min"', r"listener\[0\].idle: there is no such key here; .* above the first"),
+        ('page = "on"\n' + LISTENER, r"page: there is no such key here; .* below a \[\[listener\]\]"),
+        (LISTENER + '[[rule]]\nthen = "wake"', r"rule: there is no such key here; .* below a \[\[listener"),
+        (
+            LISTENER + '[[listener.rule]]\nthen = "close"\nto = 80',
+            r"rule\[0\].to: .* below a \[\[listener\]\]",
+        ),
+        (LISTENER + '[[listener.rule]]\nhost = "a"', r"listener\[0\].rule\[0\].then: is missing"),
+        ('ready = "http:/"\n[[listener]]\non = "53/udp"', "ready: HTTP is asked of a TCP port"),
+        ('ready = "http:/"\n[[listener]]\non = "80"\nto = "/run/a"', "ready: HTTP is asked of a TCP port"),
+        (
+            '[[listener]]\non = "/run/a"\n[[listener]]\non = "80"\nto = "/run/a"',
+            r"listener\[1\].to: .* this very",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_with_file_and_key(text: str, complaint: str) -> None:
@@ -81,6 +95,55 @@ def test_wrong_settings_are_refused_with_file_and_key(text: str, complaint: str)
         read("web", text, "web.toml")
     assert "\n" not in refusal.value.fact
     assert refusal.value.hint
+
+
+UNIX = '[[listener]]\non = "/run/{}.sock"\n{}\n'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "agree"),
+    [
+        ("", "", True),
+        ('mode = "0660"', 'mode = "660"', True),
+        ('mode = "0666"', "", True),
+        ('owner = "root"', 'owner = "root"\nmode = "0660"', True),
+        ('mode = "0660"', "", False),
+        ('owner = "root"', "", False),
+        ('owner = "root"', 'owner = ":root"', False),
+    ],
+)
+def test_the_unix_sockets_of_a_service_are_open_to_the_same(first: str, second: str, agree: bool) -> None:
+    text = LISTENER + UNIX.format("a", first) + UNIX.format("b", second)
+    if agree:
+        assert len(read("web", text, "web.toml").listener) == 3
+    else:
+        with pytest.raises(BadInput, match=r'"/run/a.sock" and "/run/b.sock" differ in mode or owner'):
+            read("web", text, "web.toml")
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"hold_max": 5}, "hold_max"),
+        ({"hold_for": "5s"}, "hold_for"),
+        ({"listener": [{"on": "53/udp"}]}, r"listener\[0\].on"),
+        ({"listener": [{"on": "80", "send_proxy": "v1"}]}, r"listener\[0\].send_proxy"),
+        ({"listener": [{"on": "80", "accept_proxy": ["10.0.0.1"]}]}, r"listener\[0\].accept_proxy"),
+        ({"listener": [{"on": "80"}, {"on": "81", "page": "on"}]}, r"listener\[1\].page"),
+        ({"listener": [{"on": "80", "wake_on": "data"}]}, r"listener\[0\].wake_on"),
+        ({"listener": [{"on": "80", "rule": [{"then": "close"}]}]}, r"listener\[0\].rule"),
+    ],
+)
+def test_the_classic_shape_refuses_what_it_cannot_do(settings: dict[str, object], key: str) -> None:
+    wanted = {"listener": [{"on": "80"}], **settings}
+    assert build("web", wanted)
+    with pytest.raises(BadInput, match=rf'^{key}: .*; with proxy = "systemd-socket-proxyd" that does not'):
+        build("web", {**wanted, "proxy": "systemd-socket-proxyd"})
+
+
+def test_the_classic_shape_has_unix_sockets_on_both_sides() -> None:
+    unix = {"on": "/run/a", "mode": "0600", "owner": "root:root", "to": "/run/b"}
+    assert build("web", {"proxy": "systemd-socket-proxyd", "listener": [unix]})
 
 
 @pytest.mark.parametrize("name", [*NASTY, "web-container", "web.lease", "x" * 65, "é"])
@@ -93,109 +156,3 @@ def test_a_bad_name_is_refused(name: str) -> None:
 def test_a_bad_container_is_refused(name: str) -> None:
     with pytest.raises(BadInput, match=r"^container: "):
         build("web", {"container": name, "listener": [{"on": "80"}]})
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("80", Place(80)),
-        ("80/tcp", Place(80)),
-        ("127.0.0.1:80", Place(80, "127.0.0.1")),
-        ("[::1]:80", Place(80, "::1")),
-        ("[0:0::1]:80", Place(80, "::1")),
-        ("/run/a b%$.sock", Place(path="/run/a b%$.sock")),
-    ],
-)
-def test_places(text: str, place: Place) -> None:
-    assert Place.parse(text) == place
-    assert Place.parse(str(place)) == place
-
-
-NO_PLACES = [
-    *("", "0", "65536", "http", ":80", "1.2.3:80", "[127.0.0.1]:80", "::1:80", "80 ", "80\n", "٨٠"),
-    *(
-        "run/x",
-        "/",
-        "//x",
-        "/run/",
-        "/run/../x",
-        "/run/a\\",
-        "/run/a ",
-        "/run/a\nListenStream=1",
-        "/" + "x" * 107,
-    ),
-]
-
-
-@pytest.mark.parametrize("text", NO_PLACES)
-def test_what_is_no_place_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        Place.parse(text)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "overlap"),
-    [
-        ("80", "80", True),
-        ("80", "81", False),
-        ("80", "127.0.0.1:80", True),
-        ("127.0.0.1:80", "127.0.0.2:80", False),
-        ("0.0.0.0:80", "127.0.0.1:80", True),
-        ("0.0.0.0:80", "[::1]:80", False),
-        ("[::]:80", "127.0.0.1:80", True),
-        ("[::1]:80", "127.0.0.1:80", False),
-        ("/a", "/a", True),
-        ("/a", "80", False),
-    ],
-)
-def test_overlap(one: str, other: str, overlap: bool) -> None:
-    assert Place.parse(one).overlaps(Place.parse(other)) is overlap
-    assert Place.parse(other).overlaps(Place.parse(one)) is overlap
-
-
-def test_what_listen_takes() -> None:
-    assert split_target("80") == (Place(80), None)
-    assert split_target("[::1]:80=8080") == (Place(80, "::1"), 8080)
-    assert split_target("/run/a=b.sock=80") == (Place(path="/run/a=b.sock"), 80)
-    assert split_target("/run/a=b.sock") == (Place(path="/run/a=b.sock"), None)
-    for wrong in ("80=", "80=http", "80=0", "80=65536", "=80"):
-        with pytest.raises(ValueError, match=r"."):
-            split_target(wrong)
-
-
-names = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,20}", fullmatch=True)
-commands = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1).map("exec:{}".format)
-places = st.integers(1, 65535).map(str) | st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).map(
-    "/{}".format
-)
-
-
-@given(
-    container=names,
-    ready=st.sampled_from(["connect", "health", "http:/x"]) | commands,
-    idle=st.integers(1, 10**9).map("{}ms".format),
-    adopt=st.booleans(),
-    proxy=st.sampled_from(["wakeport", "systemd-socket-proxyd"]),
-    on=places,
-    to=st.none() | st.integers(1, 65535),
-)
-def test_what_is_written_is_read_back(on: str, to: int | None, **settings: Any) -> None:
-    listener = {"on": on} | ({"to": to} if to else {})
-    try:
-        service = build("web", {**settings, "listener": [listener]})
-    except BadInput:
-        return
-    text = write(service)
-    assert read("web", text, "web.toml") == service
-    assert set(tomllib.loads(text)) <= {"container", "ready", "idle", "adopt", "proxy", "listener"}
-
-
-def test_defaults_are_not_written() -> None:
-    text = write(read("web", f'container = "web"\nidle = "600s"\nready_within = 90\n{LISTENER}', "web.toml"))
-    assert tomllib.loads(text) == {"listener": [{"on": "80"}]}
-
-
-@given(st.text(max_size=200))
-def test_any_text_is_settings_or_bad_input(text: str) -> None:
-    with contextlib.suppress(BadInput):
-        read("web", text, "web.toml")

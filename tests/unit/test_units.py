@@ -221,6 +221,22 @@ def test_a_target_is_not_guessed(exposed: tuple[str, ...] | None, fact: str) -> 
     assert "--listen 8000=" in refusal.value.hint
 
 
+@pytest.mark.parametrize("exposed", [("53/tcp",), ("53/udp", "67/udp"), None])
+def test_a_udp_target_is_not_guessed_either(exposed: tuple[str, ...] | None) -> None:
+    with pytest.raises(BadInput, match='where "5353/udp" leads') as refusal:
+        units.units(service("5353/udp"), FACTS._replace(exposed=exposed))
+    assert "--listen 5353/udp=" in refusal.value.hint
+    known = FACTS._replace(exposed=("53/tcp", "53/udp", "80/tcp"))
+    proxy = units.units(service("5353/udp"), known)["wakeport-web.service"]
+    assert "target=53/udp" in values(proxy, "ExecStart")[0]
+
+
+def test_a_proxy_leaves_its_connections_for_its_successor() -> None:
+    assert values(texts()["wakeport-web.service"], "FileDescriptorStoreMax") == ["1"]
+    classic = texts(proxy="systemd-socket-proxyd")["wakeport-web.service"]
+    assert values(classic, "FileDescriptorStoreMax") == []
+
+
 def test_the_classic_shape_has_one_target() -> None:
     wanted = build(
         "web", {"proxy": "systemd-socket-proxyd", "listener": [{"on": "1", "to": 1}, {"on": "2", "to": 2}]}
@@ -232,10 +248,27 @@ def test_the_classic_shape_has_one_target() -> None:
 # --- what systemd itself says; both work without PID 1 ---
 
 
-@pytest.fixture
-def on_disk(tmp_path: Path) -> list[str]:
-    nasty = "exec:sh -c \"echo 100% $HOME 'x' \\\\ [Service]\""
-    written = texts("10.0.0.1:80", "/run/we ird%n$x.sock", ready=nasty, proxy="wakeport")
+NASTY = "exec:sh -c \"echo 100% $HOME 'x' \\\\ [Service]\""
+RULES = [{"host": "*.x", "path": "/%n$x", "then": '200 "100 %" $HOME \\ [Service]'}, {"then": "close"}]
+SHAPES: dict[str, dict[str, Any]] = {
+    "tcp and unix": {"ready": NASTY, "listener": [{"on": "10.0.0.1:80"}, {"on": "/run/we ird%n$x.sock"}]},
+    "udp": {"listener": [{"on": "53/udp"}]},
+    "everything": {
+        "hold_for": "2min",
+        "listener": [
+            {"on": "80", "wake_on": "data", "page": "3s", "page_file": "/srv/a %n.html", "rule": RULES},
+            {"on": "[::1]:53/udp", "flow_idle": "5s"},
+            {"on": "/run/a.sock", "to": "/run/b %n.sock", "owner": "root:adm", "accept_proxy": ["unix"]},
+        ],
+    },
+    "classic": {"proxy": "systemd-socket-proxyd", "listener": [{"on": "80"}]},
+}
+
+
+@pytest.fixture(params=SHAPES)
+def on_disk(tmp_path: Path, request: pytest.FixtureRequest) -> list[str]:
+    known = FACTS._replace(exposed=("80/tcp", "53/udp"))
+    written = units.units(build("web", SHAPES[request.param]), known)
     for name, text in written.items():
         # The program is not installed here, and verify looks for it; the user is not made yet.
         (tmp_path / name).write_text(
@@ -258,8 +291,3 @@ def test_the_proxy_is_well_locked_up(tmp_path: Path) -> None:
     command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-500:]
-
-
-def test_a_unix_socket_is_told_nothing_about_tcp() -> None:
-    text = texts("/run/web.sock")["wakeport-web.socket"]
-    assert not values(text, "NoDelay") + values(text, "KeepAlive")
