@@ -45,10 +45,13 @@ class Glance:
 
     def _on_arrival(self, events: int) -> None:
         try:
-            first = self.sock.recv(PEEK, socket.MSG_PEEK)
+            # After a reset what came before it can still be read; but nobody waits for an answer to it.
+            first = None if events & select.EPOLLERR else self.sock.recv(PEEK, socket.MSG_PEEK)
         except BlockingIOError:
             return
         except OSError:
+            first = None
+        if first is None:
             self.end()
             self.broken()
             return
