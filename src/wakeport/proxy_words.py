@@ -33,8 +33,8 @@ def proxy_words(
     words.append(f"hold_max={service.hold_max}")
     if service.hold_for.seconds != float("inf"):
         words.append(f"hold_for={decimal(service.hold_for.seconds)}")
-    if any(listener.page.seconds is not None for listener in service.listener):
-        # The page shows the stages of a wake.
+    if any(listener.page.seconds is not None or listener.judges for listener in service.listener):
+        # The page shows the stages of a wake; whom a rule keeps from waking may pass while it is awake.
         words.append(f"status={state}/status.json")
     for listener, target in zip(service.listener, targets, strict=True):
         words += [f"target={target}", *_listener_words(listener)]

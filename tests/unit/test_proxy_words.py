@@ -85,6 +85,12 @@ def test_the_proxy_understands_whatever_makes_sense(listener: dict[str, Any]) ->
     assert said.rules == [json.loads(r.word) for r in meant.rule]
 
 
+def test_who_judges_is_told_where_to_look_whether_the_container_is_awake() -> None:
+    assert "status=/run/wakeport/web/status.json" in words(web({"on": "80", "wake_on": "data"}))
+    assert "status=/run/wakeport/web/status.json" in words(web({"on": "80", "rule": [{"then": "close"}]}))
+    assert not [word for word in words(web({"on": "80"})) if word.startswith("status=")]
+
+
 def test_where_a_client_is_judged_first_nothing_but_a_lease_wakes() -> None:
     for judging in ({"wake_on": "data"}, {"rule": [{"then": "close"}]}):
         unit = units.units(web({"on": "81"}, {"on": "80", **judging}), KNOWN)["wakeport-web.service"]
