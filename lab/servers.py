@@ -74,7 +74,7 @@ def _sshd(tree: Tree) -> None:
 
 
 def _iperf3(tree: Tree) -> None:
-    tree.programs([Path("/usr/bin/iperf3")])
+    tree.programs([Path("/usr/bin/iperf3"), Path("/usr/bin/grep")])
 
 
 BUILDERS: Final[dict[str, Callable[[Tree], None]]] = {

@@ -1,0 +1,60 @@
+"""iperf3: full speed each way and both ways at once, with a second connection beside the first."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lab import Lab
+from tests.lab.rounds import rounds
+from tests.lab.services import AddService, Service
+
+SECONDS = rounds(1, full=60)  # of each direction
+
+# One client at a time: after each, also after one that only connects, iperf3 closes its listening socket
+# and opens a new one. Whoever waits in the backlog then is reset, so it must not be asked by connecting.
+# Port 5201 is 1451 in the kernel's list, proc_pid_net(5).
+READY = "exec:grep -q :1451 /proc/net/tcp6"
+
+# What the client is told, and for which streams it is the receiver.
+DIRECTIONS = {
+    "to the container": ([], {False}),
+    "from it": (["--reverse"], {True}),
+    "both ways at once": (["--bidir"], {False, True}),
+    "both ways, eight streams": (["--bidir", "--parallel=8"], {False, True}),
+}
+
+
+@pytest.fixture(scope="module")
+def image(shared_lab: Lab) -> str:
+    shared_lab.load("iperf3")
+    return "iperf3"
+
+
+@pytest.fixture
+def meter(service: AddService, image: str) -> Service:
+    return service("meter", f"--ready={READY}", listen=5201, to=5201, image=image, idle="1s")
+
+
+def measure(meter: Service, *words: str) -> list[dict[str, Any]]:
+    """The client's own account of each stream, after it has compared notes with the server."""
+    command = ["iperf3", "--client", "127.0.0.1", "--json", f"--time={SECONDS}", *words]
+    done = meter.lab.run(command, timeout=SECONDS + 60, check=False)
+    report = json.loads(done.stdout)
+    assert "error" not in report, report["error"]
+    return list(report["end"]["streams"])
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_full_speed(meter: Service, direction: str) -> None:
+    """A control connection wakes it and carries a few bytes; the streams come once it is there."""
+    options, expected = DIRECTIONS[direction]
+    assert meter.is_asleep
+    for _ in ("cold", "warm"):
+        streams = measure(meter, *options)
+        assert {not stream["sender"]["sender"] for stream in streams} == expected
+        for stream in streams:
+            assert 0 < stream["receiver"]["bytes"] <= stream["sender"]["bytes"]
+    meter.falls_asleep()
