@@ -18,6 +18,7 @@ from tests.lab.services import AddService, Service
 
 DOWNLOAD = rounds(64, full=4097)  # MiB; in full beyond 4 GiB, where counters of 32 bits have begun anew
 UPLOAD = rounds(8, full=256)  # MiB
+SLEEPS = rounds(1, full=5)
 
 # `/shared` is a directory of the lab, everything else one of the container.
 CONFIGURATION = """
@@ -109,7 +110,7 @@ def test_a_hundred_files_with_the_very_first_requests(
     for number, content in enumerate(contents):
         (files / f"{number}").write_bytes(content)
     url = f"{scheme}://lab/shared/[0-99]"
-    for _ in range(2):
+    for _ in range(SLEEPS):
         assert web.is_asleep
         told = curl(web, "--parallel", "-w", "%{http_version}\n", "-o", "/run/files/got-#1", url).output
         assert told.split() == [version] * 100
@@ -127,20 +128,13 @@ def test_an_upload_that_wakes(web: Service, files: Path, scheme: str, version: s
     """Over HTTP/1.1 curl announces it, and here waits for `100 Continue` as long as a wake may take."""
     content = random.Random(UPLOAD).randbytes(UPLOAD << 20)
     (files / "sent").write_bytes(content)
-    for _ in range(2):
+    for _ in range(SLEEPS):
         assert web.is_asleep
         for name in ("cold", "warm"):
             # From a pipe curl cannot know the length: chunks in HTTP/1.1, frames to the last in HTTP/2.
             source = "-" if chunked else "/run/files/sent"
-            words = [
-                "--verbose",
-                "--expect100-timeout",
-                "60",
-                "--upload-file",
-                source,
-                f"{scheme}://lab/{name}",
-            ]
-            told = curl(web, *words, stdin=files / "sent").errors
+            words = ["--verbose", "--expect100-timeout", "60", "--upload-file", source]
+            told = curl(web, *words, f"{scheme}://lab/{name}", stdin=files / "sent").errors
             if version == "1.1":
                 assert "> Expect: 100-continue" in told
                 assert "< HTTP/1.1 100 Continue" in told

@@ -15,7 +15,8 @@ from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service
 
 FILE = rounds(16, full=1024)  # MiB
-QUIET = rounds(3, full=300)  # seconds without a byte in either direction
+SLEEPS = rounds(1, full=3)
+QUIET = rounds(3, full=180)  # seconds without a byte in either direction
 SESSIONS = 10  # of more that have not logged in yet, sshd drops some (MaxStartups in sshd_config(5))
 
 OPTIONS = ["-F", "none", "-i", "/run/ssh/key", "-o", "UserKnownHostsFile=/run/ssh/known_hosts"]
@@ -60,7 +61,7 @@ def test_the_first_login_wakes_and_its_exit_code_comes_back(shell: Service) -> N
 def test_a_file_there_and_back(shell: Service, keys: Path, copy: list[str]) -> None:
     content = random.Random(22).randbytes(FILE << 20)
     (keys / "sent").write_bytes(content)
-    for _ in range(2):
+    for _ in range(SLEEPS):
         assert shell.is_asleep
         for _ in ("cold", "warm"):
             shell.lab.run([*copy, *OPTIONS, "-P2222", "/run/ssh/sent", "lab:/root/file"], timeout=300)
@@ -77,11 +78,11 @@ def test_a_silent_session_keeps_it_awake(shell: Service) -> None:
     with shell.lab.popen(command, stdin=subprocess.PIPE) as session:
         assert session.stdin is not None
         assert session.stdout is not None
-        for _ in range(2):
-            session.stdin.write("anybody there?\n")
-            session.stdin.flush()
-            assert session.stdout.readline() == "anybody there?\n"
-            shell.stays_awake(QUIET)
+        shell.reaches("awake")
+        shell.stays_awake(QUIET)
+        session.stdin.write("anybody there?\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == "anybody there?\n"
         session.stdin.close()
         assert session.wait(30) == 0
     shell.falls_asleep()
