@@ -21,9 +21,10 @@ from bench.contenders import Bare, Contender, contenders
 from bench.crowd import crowd
 from bench.ground import Ground
 from bench.relay import IDLE, LOADS, MEASURES, Bench
+from bench.relay_contenders import DEFAULT, relays
 from bench.relay_contenders import NAMES as RELAYS
-from bench.relay_contenders import relays
 from bench.relay_load import prepare
+from bench.relay_places import Places
 from bench.relay_target import Target
 from lab import Lab
 
@@ -137,14 +138,15 @@ class Run:
     @contextmanager
     def _relays(self) -> Iterator[Bench]:
         """All that take part, set up in front of a target, and taken down again."""
-        taking_part = [each for each in relays(self.ground) if each.name in (self.given.only or RELAYS)]
+        taking_part = [each for each in relays(self.ground) if each.name in (self.given.only or DEFAULT)]
         target = Target(self.ground)
+        places = Places() if self.given.pin else None
         target.start()
         prepare(self.ground.lab)
         for each in taking_part:
             each.prepare(target)
         try:
-            yield Bench(self.ground, taking_part, self.given.seconds)
+            yield Bench(self.ground, taking_part, target, self.given.seconds, places)
         finally:
             for each in taking_part:
                 each.remove()
@@ -192,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds", type=int, default=RELAY_SECONDS, help="for each load of the relay (%(default)s)"
     )
+    parser.add_argument("--pin", action="store_true", help="give each relay a processor of its own")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round there")
     return parser
 

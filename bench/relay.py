@@ -12,7 +12,8 @@ from bench import relay_load as load
 from bench.ground import Ground
 from bench.memory import size
 from bench.relay_contenders import Relay
-from bench.relay_target import BULK
+from bench.relay_places import Places
+from bench.relay_target import BULK, Target
 from bench.visit import Unserved
 
 KEPT, SHORT = 32, 16  # connections of wrk's that are kept, and that are made anew for each request
@@ -28,8 +29,14 @@ Round = dict[str, dict[str, Outcome]]  # by measure, then by relay
 
 
 class Bench:
-    def __init__(self, ground: Ground, relays: Sequence[Relay], seconds: int) -> None:
+    """`places` is None where the system's own scheduler is to decide who runs where."""
+
+    def __init__(
+        self, ground: Ground, relays: Sequence[Relay], target: Target, seconds: int, places: Places | None
+    ) -> None:
         self.ground = ground
+        self.target = target
+        self.places = places
         self.relays = relays
         self.seconds = seconds
 
@@ -44,7 +51,11 @@ class Bench:
     def _measure(self, measure: str, relay: Relay) -> Outcome:
         try:
             with load.company(self.ground.lab, relay.address):
-                return LOADS[measure](self, relay)
+                if self.places is None:
+                    return LOADS[measure](self, relay)
+                self.places.put(relay.processes(), self.target.processes())
+                with self.places.load():
+                    return LOADS[measure](self, relay)
         except Unserved as failure:
             return {"failed": str(failure)}
 

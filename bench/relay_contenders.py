@@ -7,30 +7,34 @@ from typing import Protocol
 
 from bench.ground import Ground
 from bench.relay_target import NAME, PUBLISHED, Target
-from bench.visit import Address
+from bench.visit import Address, insist
 
 SOCKET_PROXYD_PORT = 1082
 HAPROXY_PORT = 1083
 WAKEPORT_PORT = 1084
+NODELAY_PORT = 1085
+HAPROXY_SPLICE_PORT = 1086
 
 DESCRIPTORS = 20000  # what a process may have at most in some containers, and more than root can raise
 CONNECTIONS = 9000  # at once, for those that want it said
 
-# The listener as wakeport's own units have it: the relays are compared, not their sockets' options.
-# Without --connections-max= it closes the 257th client, and at the usual limit of descriptors the 169th.
-SOCKET_PROXYD = {
-    "relay-socket-proxyd.socket": f"""\
-[Socket]
-ListenStream={SOCKET_PROXYD_PORT}
-Backlog=4096
-NoDelay=yes
-KeepAlive=yes
-""",
-    "relay-socket-proxyd.service": f"""\
+# As its man page has it, but for the limits: without --connections-max= it closes the 257th client, and
+# with systemd's own limit of descriptors the 169th.
+SOCKET_PROXYD_SERVICE = f"""\
 [Service]
 ExecStart=/lib/systemd/systemd-socket-proxyd --connections-max={CONNECTIONS} {{target}}
 LimitNOFILE={DESCRIPTORS}
-""",
+"""
+SOCKET_PROXYD = {
+    "relay-socket-proxyd.socket": f"[Socket]\nListenStream={SOCKET_PROXYD_PORT}\n",
+    "relay-socket-proxyd.service": SOCKET_PROXYD_SERVICE,
+}
+
+# With the socket as wakeport's own units have it. Without NoDelay=, what nginx sends in two parts waits
+# for the client's acknowledgement between them: Nagle's algorithm, tcp(7).
+SOCKET_PROXYD_NODELAY = {
+    "relay-nodelay.socket": f"[Socket]\nListenStream={NODELAY_PORT}\nBacklog=4096\nNoDelay=yes\n",
+    "relay-nodelay.service": SOCKET_PROXYD_SERVICE,
 }
 
 # maxpipes: by default a quarter of maxconn, two descriptors each, which would not fit below the limit.
@@ -41,23 +45,21 @@ global
     maxpipes 500
 defaults
     mode tcp
-    option splice-auto
+    option {{splice}}
     option clitcpka
     option srvtcpka
     timeout connect 5s
     timeout client 1h
     timeout server 1h
 listen relay
-    bind :{HAPROXY_PORT} backlog 4096
+    bind :{{port}} backlog 4096
     server target {{target}}
 """
-HAPROXY = {
-    "relay-haproxy.service": f"""\
+HAPROXY_SERVICE = f"""\
 [Service]
-ExecStart=/usr/sbin/haproxy -db -f /run/relay-haproxy.cfg
+ExecStart=/usr/sbin/haproxy -db -f /run/{{name}}.cfg
 LimitNOFILE={DESCRIPTORS}
-""",
-}
+"""
 
 
 class Relay(Protocol):
@@ -144,9 +146,11 @@ class Unit:
             self.ground.write(path, text.format(target=f"{host}:{port}"))
         self.ground.systemctl("daemon-reload")
         self.ground.systemctl("start", *self.units)
+        insist(self.ground.lab, self.address)
 
     def refresh(self) -> None:
         self.ground.systemctl("restart", *(unit for unit in self.units if unit.endswith(".service")))
+        insist(self.ground.lab, self.address)
 
     def processes(self) -> list[int]:
         return [pid for unit in self.units for pid in self.ground.processes(unit)]
@@ -179,30 +183,27 @@ class Wakeport:
         self.ground.lab.run(["wakeport", "remove", NAME])
 
 
-NAMES = ("direct", "published", "docker-proxy", "socket-proxyd", "haproxy", "wakeport")
+DEFAULT = ("direct", "published", "docker-proxy", "socket-proxyd", "haproxy", "wakeport")
+NAMES = (*DEFAULT, "nodelay", "haproxy-splice")  # the last two only where they are asked for
 
 
 def relays(ground: Ground) -> list[Relay]:
-    """All of them, in the order of NAMES."""
+    """All that NAMES has."""
+    proxyd = "systemd-socket-proxyd"
     return [
         Direct(),
         Published(ground),
         DockerProxy(ground),
-        Unit(
-            ground,
-            "socket-proxyd",
-            "systemd-socket-proxyd",
-            SOCKET_PROXYD_PORT,
-            SOCKET_PROXYD,
-            {},
-        ),
-        Unit(
-            ground,
-            "haproxy",
-            "HAProxy, TCP, one thread",
-            HAPROXY_PORT,
-            HAPROXY,
-            {"/run/relay-haproxy.cfg": HAPROXY_CONFIGURATION},
-        ),
+        Unit(ground, "socket-proxyd", proxyd, SOCKET_PROXYD_PORT, SOCKET_PROXYD, {}),
+        Unit(ground, "nodelay", f"{proxyd}, NoDelay=yes", NODELAY_PORT, SOCKET_PROXYD_NODELAY, {}),
+        _haproxy(ground, "haproxy", "HAProxy, TCP, one thread", HAPROXY_PORT, "splice-auto"),
+        _haproxy(ground, "haproxy-splice", "HAProxy, always splices", HAPROXY_SPLICE_PORT, "splice-response"),
         Wakeport(ground),
     ]
+
+
+def _haproxy(ground: Ground, name: str, label: str, port: int, splice: str) -> Unit:
+    unit = f"relay-{name}"
+    configuration = HAPROXY_CONFIGURATION.replace("{port}", str(port)).replace("{splice}", splice)
+    units = {f"{unit}.service": HAPROXY_SERVICE.format(name=unit)}
+    return Unit(ground, name, label, port, units, {f"/run/{unit}.cfg": configuration})

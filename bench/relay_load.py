@@ -128,17 +128,23 @@ class Stay:
             while len(self.clients) < count:
                 client = socket.socket()
                 client.settimeout(ANSWER_WITHIN)
-                try:
-                    client.connect(self.address)
-                    client.sendall(ASK_AND_STAY)
-                    answer = client.recv(4096)
-                except OSError:
-                    answer = b""
-                if not answer.endswith(BODY.encode()):
+                if not self._is_served(client):
                     client.close()
                     break
                 self.clients.append(client)
         return len(self.clients)
+
+    def _is_served(self, client: socket.socket) -> bool:
+        answer = b""
+        try:
+            client.connect(self.address)
+            client.sendall(ASK_AND_STAY)
+            # nginx sends the head and the file apart.
+            while not answer.endswith(BODY.encode()) and (data := client.recv(4096)):
+                answer += data
+        except OSError:
+            return False
+        return answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(BODY.encode())
 
     def close(self) -> None:
         for client in self.clients:

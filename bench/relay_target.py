@@ -33,8 +33,8 @@ http {{
     reset_timedout_connection off;
     server {{
         listen {PORT} backlog=4096;
-        location = / {{ default_type text/plain; return 200 "{BODY[:-1]}\\n"; }}
-        location = {BULK_PATH} {{ root {DIRECTORY}; }}
+        root {DIRECTORY};
+        index hello;
     }}
 }}
 """
@@ -60,6 +60,7 @@ class Target:
         lab = self.ground.lab
         lab.run(["mkdir", "-p", DIRECTORY])
         self.ground.write(f"{DIRECTORY}/nginx.conf", CONFIGURATION)
+        self.ground.write(f"{DIRECTORY}/hello", BODY)
         # Written, not sparse: a hole would be read without touching memory.
         lab.run(["dd", "if=/dev/urandom", f"of={DIRECTORY}{BULK_PATH}", "bs=1M", f"count={BULK >> 20}"])
         for key, value in SETTINGS.items():
@@ -80,6 +81,12 @@ class Target:
     def remove(self) -> None:
         self.ground.lab.docker("rm", "--force", "--volumes", NAME)
         self.ground.lab.run(["rm", "-r", DIRECTORY])
+
+    def processes(self) -> list[int]:
+        """As the host numbers them."""
+        name = self.ground.lab.docker("inspect", "--format", "{{.Id}}", NAME)
+        (group,) = (self.ground.lab.root / "sys/fs/cgroup").rglob(f"*{name}*/cgroup.procs")
+        return [int(line) for line in group.read_text().split()]
 
     @property
     def address(self) -> Address:
