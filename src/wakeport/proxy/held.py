@@ -9,6 +9,10 @@ from wakeport.loop import Loop
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.proxy.glance import Glance
+
 NOTHING = 0  # epoll reports EPOLLERR and EPOLLHUP all the same; epoll_ctl(2)
 
 
@@ -22,21 +26,23 @@ class WaitingRoom:
     def __init__(self, loop: Loop, left: Callable[[Client], None]) -> None:
         self.loop = loop
         self.left = left
+        self.came: Callable[[Client], None] | None = None  # who else wants to hear of each that waits
         self.clients: dict[Client, None] = {}
+        self.glances: dict[Client, Glance] = {}  # at those few whose first words matter to somebody
 
     def __len__(self) -> int:
         return len(self.clients)
 
     def add(self, client: Client) -> None:
         self.clients[client] = None
-        self._watch(client)
+        self._seat(client)
 
     def put_back(self, clients: Iterable[Client]) -> None:
         """Let clients wait again who were called already: before all others, in their own order."""
         returned = dict.fromkeys(clients)
         self.clients = returned | self.clients
         for client in returned:
-            self._watch(client)
+            self._seat(client)
 
     def call_next(self) -> Client:
         """Take out the one who has waited longest. Raises StopIteration where nobody waits."""
@@ -53,7 +59,42 @@ class WaitingRoom:
 
     def take_out(self, client: Client) -> None:
         del self.clients[client]
+        self._look_away(client)
         self.loop.unwatch(client.sock.fileno())
+
+    def look_at(self, client: Client, seen: Callable[[bytes, bool], bool]) -> None:
+        """Show what one who waits has sent, as `Glance` does, until `seen` returns True or takes it out.
+
+        Nothing happens where it waits no more, or is looked at already.
+        """
+        if client in self.clients and client not in self.glances:
+            from wakeport.proxy.glance import Glance
+
+            self.glances[client] = Glance(
+                self.loop,
+                client.sock,
+                lambda first, ended: self._on_words(client, seen, first, ended),
+                lambda: self._on_hang_up(client),
+            )
+
+    def _on_words(
+        self, client: Client, seen: Callable[[bytes, bool], bool], first: bytes, ended: bool
+    ) -> bool:
+        enough = seen(first, ended)
+        if enough and client in self.clients:
+            self._look_away(client)
+            self._watch(client)
+        return enough
+
+    def _look_away(self, client: Client) -> None:
+        glance = self.glances.pop(client, None)
+        if glance is not None:
+            glance.end()
+
+    def _seat(self, client: Client) -> None:
+        self._watch(client)
+        if self.came is not None:
+            self.came(client)
 
     def _watch(self, client: Client) -> None:
         self.loop.watch(client.sock.fileno(), NOTHING, lambda _events: self._on_hang_up(client))
