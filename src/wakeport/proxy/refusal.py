@@ -47,12 +47,16 @@ class Failure:
 
 
 class Refusals:
-    """The clients that are being turned away. `gone` is called with each when its socket is given up."""
+    """The clients that are being turned away. `gone` is called with each when its socket is given up.
+
+    `page` may have a better answer than the plain one, from the client's first bytes and why it is refused.
+    """
 
     def __init__(self, loop: Loop, service: str, gone: Callable[[Client], None]) -> None:
         self.loop = loop
         self.service = service
         self.gone = gone
+        self.page: Callable[[Client, bytes, Failure], bytes | None] | None = None
         self.under_way: set[Refusal] = set()
 
     def __len__(self) -> int:
@@ -124,15 +128,17 @@ class Refusal:
         first = self.sock.recv(PEEK, socket.MSG_PEEK)
         is_http = speaks_http(first) if first else False
         if is_http:
-            assert self.failure is not None
-            head_only = first.startswith(b"HEAD ")
-            self._answer(
-                service_unavailable(
-                    self.refusals.service, self.failure.reason, self.failure.retry_after, head_only
-                )
-            )
+            self._answer(self._why(first))
         elif is_http is False:
             self.reset()
+
+    def _why(self, first: bytes) -> bytes:
+        refusals = self.refusals
+        assert self.failure is not None
+        page = refusals.page(self.client, first, self.failure) if refusals.page else None
+        return page or service_unavailable(
+            refusals.service, self.failure.reason, self.failure.retry_after, first.startswith(b"HEAD ")
+        )
 
     def _answer(self, answer: bytes) -> None:
         if answer and self.sock.send(answer) < len(answer):
