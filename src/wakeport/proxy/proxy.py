@@ -14,6 +14,7 @@ from wakeport.proxy.flows import Flows
 from wakeport.proxy.held import WaitingRoom
 from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.linger import Linger
+from wakeport.proxy.optional import entrance_of, pages_of
 from wakeport.proxy.options import Options
 from wakeport.proxy.pace import Pace
 from wakeport.proxy.patience import Patience
@@ -23,7 +24,6 @@ from wakeport.proxy.relay import Relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wakeport.proxy.entrance import Entrance
     from wakeport.proxy.flow import Flow
 
 REPORT_EVERY = 1.0  # seconds, at most, on the lease and in `systemctl status`
@@ -34,8 +34,8 @@ RETRY_AFTER_SILENCE = 1.0  # seconds
 
 
 class Proxy:
-    """A client is in exactly one place: the entrance, the waiting room, the dialer, a relay, or among
-    the refusals. A UDP client is a flow, which has a place of its own.
+    """A client is in exactly one place: the entrance, the waiting room or before a waiting page, the dialer,
+    a relay, or among the refusals. A UDP client is a flow, which has a place of its own.
 
     Raises SystemExit where a listener's rules make no sense.
     """
@@ -59,33 +59,14 @@ class Proxy:
         self.reports = Pace(loop, REPORT_EVERY, self.report)
         self.linger = Linger(loop, self.lease.release, self.leave)
 
-        self.entrance = self.entrance_for(given)
+        self.entrance = entrance_of(self)
+        self.pages = pages_of(self)
         streams = {index: sock for index, sock in enumerate(listeners) if sock.type == socket.SOCK_STREAM}
         self.door = Door(loop, streams, self.admit if self.entrance is None else self.receive, capacity)
         self.flows = Flows(loop, self.on_flow, self.on_served, self.on_flow_waits, self.may_flow)
         for index, sock in enumerate(listeners):
             if index not in streams:
                 self.flows.add(sock, given.listeners[index], capacity)
-
-    def entrance_for(self, given: Options) -> Entrance | None:
-        """None where no listener asks anything of its clients but to come: that is most, and imports less."""
-        if not any(listener.accept_proxy or listener.judges for listener in given.listeners):
-            return None
-        from wakeport.proxy.entrance import Entrance
-        from wakeport.proxy.state_file import says_awake
-
-        def is_awake() -> bool:
-            """By the supervisor's last word to us, or the one to everybody."""
-            return says_awake(given.status) if self.lease.state is None else self.lease.state == AWAKE
-
-        return Entrance(
-            loop=self.loop,
-            listeners=given.listeners,
-            refusals=self.refusals,
-            is_awake=is_awake,
-            come_in=self.admit,
-            gone=self.on_refused,
-        )
 
     def open(self) -> None:
         self.door.open()
@@ -94,7 +75,7 @@ class Proxy:
 
     @property
     def somebody_waits(self) -> bool:
-        return bool(self.room) or self.flows.waiting
+        return bool(self.room or self.pages) or self.flows.waiting
 
     @property
     def is_empty(self) -> bool:
@@ -173,6 +154,8 @@ class Proxy:
     # The supervisor speaks.
 
     def on_lease(self, message: Message) -> None:
+        if self.pages is not None:
+            self.pages.told(message)
         state = message.get("state")
         if state == AWAKE:
             self.on_awake(message)
@@ -225,6 +208,8 @@ class Proxy:
         for client in self.room.empty():
             self.refuse(client, failure)
         self.mind_the_room()
+        if self.pages is not None:
+            self.pages.failed(failure)
         self.flows.refuse()
         if not self.served:
             self.lease.drop()
@@ -321,6 +306,8 @@ class Proxy:
         self.leaving = True
         self.door.shut()
         self.flows.drain()
+        if self.pages is not None:
+            self.pages.leave()
         if self.is_empty:
             self.loop.stop()
 

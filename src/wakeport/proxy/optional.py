@@ -1,0 +1,55 @@
+"""The parts of the proxy that only some services need. For all others nothing of them is imported."""
+
+from __future__ import annotations
+
+from wakeport.lease import AWAKE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.proxy.entrance import Entrance
+    from wakeport.proxy.pages import Pages
+    from wakeport.proxy.proxy import Proxy
+
+
+def entrance_of(proxy: Proxy) -> Entrance | None:
+    """None where no listener asks anything of its clients but to come.
+
+    Raises SystemExit where a listener's rules make no sense.
+    """
+    given = proxy.given
+    if not any(listener.accept_proxy or listener.judges for listener in given.listeners):
+        return None
+    from wakeport.proxy.entrance import Entrance
+    from wakeport.proxy.state_file import says_awake
+
+    def is_awake() -> bool:
+        """By the supervisor's last word to us, or the one to everybody."""
+        return says_awake(given.status) if proxy.lease.state is None else proxy.lease.state == AWAKE
+
+    return Entrance(
+        loop=proxy.loop,
+        listeners=given.listeners,
+        refusals=proxy.refusals,
+        is_awake=is_awake,
+        come_in=proxy.admit,
+        gone=proxy.on_refused,
+    )
+
+
+def pages_of(proxy: Proxy) -> Pages | None:
+    """None where no listener shows a waiting page."""
+    given = proxy.given
+    if all(listener.page is None for listener in given.listeners):
+        return None
+    from wakeport.proxy.pages import Pages
+
+    pages = Pages(
+        loop=proxy.loop,
+        service=given.name,
+        listeners=given.listeners,
+        room=proxy.room,
+        waiting=lambda: proxy.targets is None and not proxy.leaving,
+        gone=proxy.on_client_gone,
+    )
+    proxy.refusals.page = pages.refusal
+    return pages
