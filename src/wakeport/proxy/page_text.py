@@ -33,7 +33,7 @@ BUILT_IN = """<!doctype html>
 body { margin: 0; min-height: 100vh; min-height: 100dvh; display: grid; place-items: center; padding: 1.5rem;
   background: var(--ground); color: var(--text);
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif }
-main { width: 100%; max-width: 34rem; padding: 2.25rem 2.25rem 1.75rem; background: var(--card);
+main { width: 100%; max-width: 37rem; padding: 2.25rem 2.25rem 1.75rem; background: var(--card);
   border: 1px solid var(--line); border-radius: 1rem; box-shadow: var(--shadow) }
 .sky { position: relative; height: 2.75rem; width: 7rem; margin-bottom: 1.5rem; overflow: hidden;
   border-bottom: 2px solid var(--line) }
