@@ -96,6 +96,38 @@ async def main():
 asyncio.run(main())
 """
 
+# Listens only after two seconds. Then a page for browsers, its own body for who posts, and for a WebSocket
+# (RFC 6455 4.2.2) the answer to the handshake of the RFC's example.
+WAKES_SLOWLY: Final = """
+import http.server, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.headers.get("Upgrade") == "websocket":
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            self.send_header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+            self.end_headers()
+        else:
+            self.say(b"<!doctype html><title>app</title><h1>The application</h1>")
+
+    def do_POST(self):
+        self.say(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def say(self, body):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+time.sleep(2)
+http.server.ThreadingHTTPServer(("", 80), Handler).serve_forever()
+"""
+
 
 def python(program: str) -> list[str]:
     """The command of a container that runs `program`."""

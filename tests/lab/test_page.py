@@ -1,0 +1,177 @@
+"""The waiting page, as a real browser sees it; and that nobody else ever does."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from tests.lab.browser import Browser, browser
+from tests.lab.clients import connect
+from tests.lab.programs import DIES_AT_ONCE, WAKES_SLOWLY, python
+from tests.lab.services import AddService, Service
+
+WAKING = "web is waking up"
+APPLICATION = "The application"
+
+# Browsers say by Sec-Fetch headers that they open a page, but over plain HTTP only to their own machine.
+ADDRESSES = {"own machine": "127.0.0.1", "another machine": "172.17.0.1"}
+
+
+@pytest.fixture
+def chromium(lab: Lab) -> Iterator[Browser]:
+    with browser(lab) as tab:
+        yield tab
+
+
+def with_page(web: Service, *words: str) -> Service:
+    """Give the listener a page, by words for the proxy."""
+    unit = web.lab.root / "etc/systemd/system" / web.units.proxy
+    [command] = re.findall("^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
+    web.drop_in(web.units.proxy, f"[Service]\nExecStart=\nExecStart={command} {' '.join(words)}\n")
+    return web
+
+
+@pytest.fixture
+def slow(service: AddService) -> Service:
+    """Asleep, two seconds from answering, with the page on."""
+    web = service(image="python", command=python(WAKES_SLOWLY), create=[DIES_AT_ONCE])
+    return with_page(web, "page=0")
+
+
+def keep(name: str, picture: bytes) -> None:
+    """Where a person wants to see them, pictures are kept."""
+    assert picture.startswith(b"\x89PNG")
+    if folder := os.environ.get("WAKEPORT_PICTURES"):
+        Path(folder, f"{name}.png").write_bytes(picture)
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("host", ADDRESSES.values(), ids=ADDRESSES)
+def test_chromium_sees_the_page_and_arrives_at_the_application_by_itself(
+    chromium: Browser, host: str
+) -> None:
+    address = f"http://{host}/inbox?unread=1"
+    chromium.go(address)
+    text = chromium.sees(lambda text: "to answer on" in text)
+    assert WAKING in text
+    assert "Waiting for the runtime to start it" in text
+    for scheme in ("dark", "light"):
+        chromium.prefers(scheme)
+        keep(scheme, chromium.picture())
+    chromium.sees(lambda text: APPLICATION in text)
+    assert chromium.documents == [(503, address), (200, address)]
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_page_is_dark_where_the_person_wants_that(chromium: Browser) -> None:
+    chromium.go("http://127.0.0.1/")
+    chromium.sees(lambda text: WAKING in text)
+    grounds = []
+    for scheme in ("dark", "light"):
+        chromium.prefers(scheme)
+        colour = str(chromium.look("getComputedStyle(document.body).backgroundColor"))
+        grounds.append(sum(map(int, re.findall(r"\d+", colour)[:3])) / (3 * 255))
+    assert grounds[0] < 0.2
+    assert grounds[1] > 0.8
+
+
+@pytest.mark.usefixtures("slow")
+def test_without_scripts_it_arrives_too(chromium: Browser) -> None:
+    chromium.do("Emulation.setScriptExecutionDisabled", value=True)
+    chromium.go("http://127.0.0.1/")
+    chromium.sees(lambda text: WAKING in text)
+    chromium.sees(lambda text: APPLICATION in text)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_fragment_is_kept_and_does_not_stop_it(chromium: Browser) -> None:
+    """Chromium takes a refresh of an address with a fragment for a jump within the page."""
+    chromium.go("http://127.0.0.1/?a=b#inbox")
+    chromium.sees(lambda text: WAKING in text)
+    chromium.sees(lambda text: APPLICATION in text)
+    assert chromium.look("location.href") == "http://127.0.0.1/?a=b#inbox"
+    assert [status for status, _url in chromium.documents] == [503, 200]
+
+
+def test_a_failure_is_shown_and_tried_again_until_it_is_mended(
+    lab: Lab, service: AddService, chromium: Browser
+) -> None:
+    web = with_page(service(), "page=0")
+    lab.docker("rm", web.container)
+    chromium.go("http://127.0.0.1/")
+    text = chromium.sees(lambda text: "trying again in" in text)
+    assert "web did not wake up" in text
+    assert "No such container" in text
+    assert WAKING not in text
+    for scheme in ("dark", "light"):
+        chromium.prefers(scheme)
+        keep(f"failed-{scheme}", chromium.picture())
+    lab.create(web.container, DIES_AT_ONCE, image="python", command=python(WAKES_SLOWLY))
+    chromium.sees(lambda text: APPLICATION in text)
+
+
+def test_a_wake_that_is_faster_than_the_page_shows_none(service: AddService, chromium: Browser) -> None:
+    with_page(service(), "page=10")
+    chromium.go("http://127.0.0.1/")
+    chromium.sees(lambda text: "A container that was asleep" in text)
+    assert chromium.documents == [(200, "http://127.0.0.1/")]
+
+
+def test_others_never_see_it(slow: Service, lab: Lab, chromium: Browser) -> None:
+    """While a browser looks at the page, and with what they send in order to tell a browser apart."""
+
+    def curl(*options: str) -> Future[str]:
+        command = ["curl", "--silent", "--show-error", "--max-time", "60", *options, "http://127.0.0.1/"]
+        return crowd.submit(lambda: lab.run(command, timeout=90).stdout)
+
+    with ThreadPoolExecutor() as crowd:
+        plain = curl()
+        posted = curl("--user-agent", "Mozilla/5.0", "--header", "Accept: text/html", "--data", "a form")
+        with connect(lab, within=60.0) as websocket:
+            websocket.sendall(
+                b"GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Mozilla/5.0\r\nAccept: text/html\r\n"
+                b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            chromium.go("http://127.0.0.1/")
+            chromium.sees(lambda text: WAKING in text)
+            assert websocket.recv(65536).startswith(b"HTTP/1.1 101 ")
+            websocket.shutdown(socket.SHUT_RDWR)
+        assert APPLICATION in plain.result()
+        assert posted.result() == "a form"
+    chromium.sees(lambda text: APPLICATION in text)
+    assert slow.restarts(slow.units.proxy) == 0
+
+
+OWN = "etc/wakeport/moment.html"
+
+
+def own_page(web: Service, mode: int) -> None:
+    file = web.lab.root / OWN
+    file.write_text("<h1>One moment, {{service}}</h1><ul>{{stages}}</ul>")
+    file.chmod(mode)
+    with_page(web, "page=0", f"page_file=/{OWN}")
+
+
+def test_a_page_of_the_user_s_own_is_read_in_the_sandbox(slow: Service, chromium: Browser) -> None:
+    own_page(slow, 0o644)
+    chromium.go("http://127.0.0.1/")
+    text = chromium.sees(lambda text: "to answer on" in text)
+    assert text.startswith("One moment, web\n")
+    chromium.sees(lambda text: APPLICATION in text)
+
+
+def test_one_that_the_proxy_may_not_read_is_no_reason_to_show_nothing(
+    slow: Service, chromium: Browser
+) -> None:
+    own_page(slow, 0o600)
+    chromium.go("http://127.0.0.1/")
+    chromium.sees(lambda text: WAKING in text)
+    assert slow.moments(slow.units.proxy, f"page_file /{OWN} is not used")
