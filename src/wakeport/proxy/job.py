@@ -1,0 +1,115 @@
+"""Why this process is to end: what systemd has to do with its unit, asked over D-Bus.
+
+SIGTERM is the same at a stop and at a restart. An unprivileged process can tell them apart by the system
+bus alone, with one call that anybody may make: ListUnitsByNames, man 5 org.freedesktop.systemd1.
+Loaded only after SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from wakeport.proxy import dbus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+BUS = "/run/dbus/system_bus_socket"
+WITHIN = 1.0  # seconds; an answer takes 2 ms (measured), and nothing is relayed until it has come
+
+# With one of these a successor starts as soon as this process has ended. systemd makes `restart` of every
+# way to restart a unit that runs; it is `start` where somebody asks for that in the middle of a stop.
+SUCCEEDED_BY = ("restart", "start")
+
+JOB_TYPE = 8  # of the ten fields that ListUnitsByNames says of each unit
+
+HELLO, LIST = 1, 2  # serials
+
+
+class Unanswered(Exception):
+    """There is no bus, or it does not tell; the text says why."""
+
+
+def successor_is_due(bus: str = BUS) -> bool:
+    """Whether systemd starts the unit of this process again when it has ended. Raises Unanswered."""
+    return job_type(own_unit(), bus) in SUCCEEDED_BY
+
+
+def own_unit(cgroups: str = "/proc/self/cgroup") -> str:
+    """The unit that this process runs in, as `wakeport-web.service`. Raises Unanswered."""
+    with open(cgroups, encoding="utf-8") as lines:
+        for line in lines:
+            # `0::/system.slice/NAME`, or systemd's own hierarchy beside those of cgroup v1; cgroups(7)
+            _number, controllers, path = line.rstrip("\n").split(":", 2)
+            name = path.rpartition("/")[2]
+            if controllers in ("", "name=systemd") and name.endswith(".service"):
+                return name
+    raise Unanswered("this process is in no unit")
+
+
+def job_type(unit: str, bus: str = BUS, within: float = WITHIN) -> str:
+    """What systemd does with `unit`: `restart`, `stop` or another; empty for nothing. Raises Unanswered."""
+    deadline = time.monotonic() + within
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.settimeout(within)
+            sock.connect(bus)
+            # All of it at once: nothing depends on what the bus says before.
+            sock.sendall(_greeting() + _questions(unit))
+            for kind, call, body in _messages(sock, deadline):
+                if kind == dbus.ERROR:
+                    raise Unanswered(f"the bus refuses: {' '.join(map(str, body))}")
+                if kind == dbus.METHOD_RETURN and call == LIST:
+                    return str(body[0][0][JOB_TYPE])
+        except (dbus.Malformed, LookupError, TypeError) as error:
+            raise Unanswered(f"the bus talks nonsense: {error}") from error
+        except OSError as error:
+            raise Unanswered(f"{bus}: {error}") from error
+    raise Unanswered("the bus hung up")
+
+
+def _greeting() -> bytes:
+    """Who we are, which the kernel confirms. "Authentication Protocol" in the specification of D-Bus."""
+    return f"\0AUTH EXTERNAL {str(os.getuid()).encode().hex()}\r\nBEGIN\r\n".encode()
+
+
+def _questions(unit: str) -> bytes:
+    bus, systemd = "org.freedesktop.DBus", "org.freedesktop.systemd1"
+    hello = dbus.call(HELLO, bus, "/org/freedesktop/DBus", bus, "Hello")
+    return hello + dbus.call(
+        LIST, systemd, "/org/freedesktop/systemd1", f"{systemd}.Manager", "ListUnitsByNames", [unit]
+    )
+
+
+def _messages(sock: socket.socket, deadline: float) -> Iterator[tuple[int, int, list[Any]]]:
+    """What the bus says once it has let us in, until it hangs up."""
+    data = b""
+    while b"\r\n" not in data:
+        if not (more := _receive(sock, deadline)):
+            return
+        data += more
+        if len(data) > dbus.MESSAGE_MAX:
+            raise dbus.Malformed("a line without an end")
+    line, _, data = data.partition(b"\r\n")
+    if not line.startswith(b"OK"):
+        raise Unanswered(f"the bus does not let us in: {line!r}")
+    while True:
+        while len(data) < dbus.START_SIZE or len(data) < dbus.message_size(data):
+            if not (more := _receive(sock, deadline)):
+                return
+            data += more
+        size = dbus.message_size(data)
+        yield dbus.parse(data[:size])
+        data = data[size:]
+
+
+def _receive(sock: socket.socket, deadline: float) -> bytes:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no answer in time")
+    sock.settimeout(left)
+    return sock.recv(65536)
