@@ -41,13 +41,18 @@ def successor_is_due(bus: str = BUS) -> bool:
 
 def own_unit(cgroups: str = "/proc/self/cgroup") -> str:
     """The unit that this process runs in, as `wakeport-web.service`. Raises Unanswered."""
-    with open(cgroups, encoding="utf-8") as lines:
-        for line in lines:
-            # `0::/system.slice/NAME`, or systemd's own hierarchy beside those of cgroup v1; cgroups(7)
-            _number, controllers, path = line.rstrip("\n").split(":", 2)
-            name = path.rpartition("/")[2]
-            if controllers in ("", "name=systemd") and name.endswith(".service"):
-                return name
+    try:
+        with open(cgroups, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except (OSError, ValueError) as error:
+        raise Unanswered(f"{cgroups}: {error}") from error
+    for line in lines:
+        # `0::/system.slice/NAME`, or systemd's own hierarchy beside those of cgroup v1; cgroups(7)
+        _number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        name = path.rpartition("/")[2]
+        if controllers in ("", "name=systemd") and name.endswith(".service"):
+            return name
     raise Unanswered("this process is in no unit")
 
 
