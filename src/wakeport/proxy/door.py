@@ -10,7 +10,6 @@ import resource
 import socket
 from collections.abc import Callable
 
-from wakeport.activation import listening_fds
 from wakeport.loop import READ, Loop
 from wakeport.proxy.leg import tune
 
@@ -153,9 +152,9 @@ class Door:
         return True
 
 
-def inherited_listeners(wanted: int) -> list[socket.socket]:
+def inherited_listeners(wanted: int, fds: list[int]) -> list[socket.socket]:
     """The sockets that systemd passed, one for each target; exits where the units disagree."""
-    listeners = [socket.socket(fileno=fd) for fd in listening_fds()]
+    listeners = [socket.socket(fileno=fd) for fd in fds]
     if len(listeners) != wanted:
         raise SystemExit(f"{len(listeners)} listening descriptors for {wanted} target=: the units disagree")
     return listeners

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from wakeport.activation import notify
+from wakeport.activation import listening_fds, notify
 from wakeport.loop import Loop
 from wakeport.proxy import options, pipe
 from wakeport.proxy.door import capacity_within, inherited_listeners, raise_descriptor_limit
@@ -16,7 +16,7 @@ DRAIN_WITHIN = 3.0  # seconds after SIGTERM for those who are being served
 def main() -> None:
     given = options.from_command_line()
     capacity = capacity_within(raise_descriptor_limit() - pipe.DESCRIPTORS)
-    listeners = inherited_listeners(len(given.listeners))
+    listeners = inherited_listeners(len(given.listeners), listening_fds())
     loop = Loop()
     proxy = Proxy(loop, given, listeners, capacity)
 

@@ -21,7 +21,7 @@ import signal
 import socket
 import sys
 
-from wakeport.activation import FIRST_FD, notify
+from wakeport.activation import FIRST_FD, listening_fds, notify
 from wakeport.lease import AWAKE, FAILED, STOPPING, Message
 from wakeport.loop import READ, Loop, Timer
 from wakeport.proxy import options
@@ -50,7 +50,7 @@ def main() -> None:
         raise SystemExit("the starter wants relay=, and one target for all listeners")
     descriptors = raise_descriptor_limit()
     loop = Loop()
-    starter = Starter(loop, given, inherited_listeners(len(given.listeners)), descriptors)
+    starter = Starter(loop, given, inherited_listeners(len(given.listeners), listening_fds()), descriptors)
     starter.start()
     loop.run_forever()
     raise SystemExit(starter.exit_code)
