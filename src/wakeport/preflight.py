@@ -19,6 +19,8 @@ from wakeport.service import Service
 from wakeport.socket_unit import GROUP
 from wakeport.targets import targets
 
+Mistake = tuple[str, str]  # what is, and what to do
+
 
 def require_root(command: str) -> None:
     if os.geteuid() != 0:
@@ -81,47 +83,49 @@ def host_fits(service: Service) -> None:
         raise BadInput(*mistake)
 
 
-def host_mistakes(service: Service) -> list[tuple[str, str]]:
+def host_mistakes(service: Service) -> list[Mistake]:
     """Owners and files that the listeners name and that do not fit, each with what to do."""
-    found: list[tuple[str, str]] = []
+    found: list[Mistake] = []
     for listener in service.listener:
         if listener.owner is not None:
             found += _missing_accounts(listener.owner)
         if listener.page_file is not None:
-            found += _unreadable(listener.page_file)
-        for path in (listener.page_file, listener.to):
-            if isinstance(path, str):
-                found += _hidden(path)
+            found += _hidden(listener.page_file) or _unreadable(listener.page_file)
+        if isinstance(listener.to, str):
+            found += _hidden(listener.to)
     return found
 
 
-def _missing_accounts(owner: Owner) -> Iterator[tuple[str, str]]:
+def _missing_accounts(owner: Owner) -> list[Mistake]:
     """systemd takes numbers as they are, and fails the socket at a name that it does not find."""
+    found = []
     users, groups = {one.pw_name for one in pwd.getpwall()}, {one.gr_name for one in grp.getgrall()}
     if owner.user and not owner.user.isdecimal() and owner.user not in users:
-        yield f"there is no user {owner.user}, who is to own a listener", f"useradd --system {owner.user}"
+        fact = f"there is no user {owner.user}, who is to own a listener"
+        found.append((fact, f"useradd --system {owner.user}"))
     if owner.group and not owner.group.isdecimal() and owner.group not in groups:
-        yield (
-            f"there is no group {owner.group}, which is to own a listener",
-            f"groupadd --system {owner.group}",
-        )
+        fact = f"there is no group {owner.group}, which is to own a listener"
+        found.append((fact, f"groupadd --system {owner.group}"))
+    return found
 
 
-def _unreadable(path: str) -> Iterator[tuple[str, str]]:
+def _unreadable(path: str) -> list[Mistake]:
     if not Path(path).is_file():
-        yield f"there is no file {path}", "page_file is the page that a browser gets; the default needs none"
-    elif not open_to_proxy(path, reading=True):
-        yield f"the proxy, which runs as {GROUP}, may not read {path}", f"chmod a+r {path}"
+        return [(f"there is no file {path}", "page_file is a page for browsers; without it there is our own")]
+    if not open_to_proxy(path, reading=True):
+        return [(f"the proxy, which runs as {GROUP}, may not read {path}", f"chmod a+r {path}")]
+    return []
 
 
-def _hidden(path: str) -> Iterator[tuple[str, str]]:
+def _hidden(path: str) -> list[Mistake]:
     """A link may lead to where the proxy's sandbox lets it see nothing."""
     real = os.path.realpath(path)
     try:
         visible(real)
     except ValueError as error:
         if real != path:
-            yield f"{path} is a link to {error}", "the proxy cannot follow it there"
+            return [(f"{path} is a link to {error}", "the proxy cannot follow it there")]
+    return []
 
 
 def open_to_proxy(path: str, *, reading: bool) -> bool:
@@ -134,7 +138,7 @@ def open_to_proxy(path: str, *, reading: bool) -> bool:
     return found.st_gid in ours and bool(found.st_mode & (everybody << 3))
 
 
-def network_mistake(service: Service, container: Container) -> tuple[str, str] | None:
+def network_mistake(service: Service, container: Container) -> Mistake | None:
     """A network on which nothing can reach the container, and what to do."""
     if all(listener.leads_to_path for listener in service.listener):
         return None  # it needs none
@@ -142,7 +146,7 @@ def network_mistake(service: Service, container: Container) -> tuple[str, str] |
     return (f"container {container.name} cannot be reached", reason) if reason else None
 
 
-def readiness_mistake(service: Service, container: Container) -> tuple[str, str] | None:
+def readiness_mistake(service: Service, container: Container) -> Mistake | None:
     """A way to be ready that the container does not have, and what to do."""
     if service.ready != "health" or container.has_healthcheck:
         return None
@@ -150,7 +154,7 @@ def readiness_mistake(service: Service, container: Container) -> tuple[str, str]
     return fact, 'use "connect", or give the image a HEALTHCHECK'
 
 
-def removal_mistake(container: Container) -> tuple[str, str] | None:
+def removal_mistake(container: Container) -> Mistake | None:
     """A container that would not survive its first sleep, and what to do."""
     if not container.removed_when_stopped:
         return None
@@ -158,7 +162,7 @@ def removal_mistake(container: Container) -> tuple[str, str] | None:
     return fact, "make it anew without --rm"
 
 
-def published_clashes(service: Service, container: Container) -> list[tuple[str, str]]:
+def published_clashes(service: Service, container: Container) -> list[Mistake]:
     """Listeners that the container itself wants to hold too, each with what to do."""
     places = [listener.on for listener in service.listener if listener.on.port]
     found = []

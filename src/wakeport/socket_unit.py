@@ -62,7 +62,8 @@ def _tcp(service: Service) -> Settings:
         ("KeepAliveProbes", "5"),
     ]
     if all(listener.wake_on == "data" for listener in service.listener if listener.on.tcp):
-        # A bare connect does not even start the proxy.
+        # A connection without a word does not even start the proxy. One that is closed again does:
+        # for the kernel a FIN is as good as data.
         settings.append(("DeferAcceptSec", str(DEFER_ACCEPT)))
     return settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +60,18 @@ def test_taken_port(web: Lab) -> None:
     assert "port 80 is taken by nc" in fact
 
 
+def test_taken_udp_port(web: Lab) -> None:
+    """Whoever holds the TCP port of that number is no obstacle, and the other way round."""
+    program = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 53)); input()"
+    with web.popen(["python3", "-c", program], stdin=subprocess.PIPE) as other:
+        web.run(["sh", "-c", "until ss -Hlnu | grep -q :53; do sleep 0.05; done"])
+        code, fact = refused(web, "add", "web", "--listen=53/udp=53")
+        web.run(["wakeport", "add", "web", "--listen=53=80"])
+        other.kill()
+    assert code == IN_THE_WAY
+    assert "port 53/udp is taken by python3" in fact
+
+
 def test_port_of_another_service(web: Lab, service: AddService) -> None:
     service("other", listen=80)
     code, fact = refused(web, "add", "web", "--listen=80")
@@ -71,6 +84,19 @@ def test_port_that_the_container_publishes(lab: Lab) -> None:
     code, fact = refused(lab, "add", "web", "--listen=80")
     assert code == IN_THE_WAY
     assert "publishes port 80 itself" in fact
+
+
+def test_udp_port_that_the_container_publishes(lab: Lab) -> None:
+    lab.create("web", "--publish=53:53/udp", "--expose=53/udp")
+    code, fact = refused(lab, "add", "web", "--listen=127.0.0.1:53/udp")
+    assert code == IN_THE_WAY
+    assert "publishes port 53/udp itself" in fact
+
+
+def test_udp_port_of_which_the_image_says_nothing(web: Lab) -> None:
+    code, fact = refused(web, "add", "web", "--listen=53/udp")
+    assert code == BAD_INPUT
+    assert "exposes no UDP port" in fact
 
 
 def test_container_that_its_first_sleep_would_remove(lab: Lab) -> None:
@@ -128,6 +154,10 @@ def test_bad_name(web: Lab, name: str) -> None:
         "--listen=/run/a\nListenStream=81",
         "--listen=/run/../etc/web.sock",
         "--listen=web.sock",
+        "--listen=53/sctp",
+        "--listen=53/udp=/run/x.sock",
+        "--listen=81=/tmp/x.sock",
+        "--listen=8080/udp=0",
         "--container=a b",
         "--nonsense",
     ],
@@ -146,6 +176,9 @@ def test_bad_option(web: Lab, option: str) -> None:
         ("idle = 'soon'\n[[listener]]\non = '80'", "idle"),
         ("adopt = 'yes'\n[[listener]]\non = '80'", "adopt"),
         ("container = 'web'", "listener"),
+        ("[[listener]]\non = '80'\nidle = '5min'", "listener[0].idle: there is no such key here"),
+        ("[[listener]]\non = '53/udp'\npage = 'on'", "listener[0].page: a browser does not come by UDP"),
+        ("[[listener]]\non = '80'\n[[listener.rule]]\nhost = 'a'\nthen = 'wake'", "whom no rule fits"),
         ("\x00\xff", "TOML"),
     ],
 )
@@ -158,6 +191,26 @@ def test_settings_that_make_no_sense(web: Lab, text: str, says: str) -> None:
         assert code == BAD_INPUT
         assert "/etc/wakeport/web.toml" in fact
         assert says in fact
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("on = '/run/web.sock'\nowner = 'nobody-of-that-name'", "there is no user nobody-of-that-name"),
+        ("on = '/run/web.sock'\nowner = ':nogroup-of-that-name'", "there is no group nogroup-of-that-name"),
+        ("on = '80'\npage = 'on'\npage_file = '/etc/wakeport/none.html'", "there is no file"),
+        ("on = '80'\npage = 'on'\npage_file = '/etc/shadow'", "may not read /etc/shadow"),
+        ("on = '80'\npage = 'on'\npage_file = '/etc/wakeport/link.html'", "is a link to '/root"),
+    ],
+)
+def test_settings_that_this_machine_cannot_follow(web: Lab, line: str, says: str) -> None:
+    settings = web.root / "etc/wakeport/web.toml"
+    settings.parent.mkdir()
+    settings.with_name("link.html").symlink_to("/root/page.html")
+    settings.write_text(f"[[listener]]\n{line}\nto = 80\n")
+    code, fact = refused(web, "apply", "web")
+    assert code == BAD_INPUT
+    assert says in fact
 
 
 @pytest.fixture

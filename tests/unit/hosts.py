@@ -58,13 +58,14 @@ class TestHost(Host):
         self.systemd: NotedSystemd
         super().__init__(Layout(root), NotedSystemd(), NotedAccount())
         self.silent = False
+        self.held = [Place(port) for port in (80, 81, 8080)]
         self.runs_from = ""
 
     def runs(self, directory: str) -> bool:
         return directory == self.runs_from
 
     def listening(self) -> list[Place]:
-        return [] if self.silent else [Place(port) for port in (80, 81, 8080)]
+        return [] if self.silent else self.held
 
 
 def web(on: str = "80", to: int = 80, **settings: Any) -> Service:

@@ -76,6 +76,18 @@ def test_add_prints_what_it_would_write(layout: Layout, capfd: pytest.CaptureFix
     assert sorted(layout.root.rglob("*")) == before
 
 
+@pytest.mark.usefixtures("layout")
+def test_add_takes_udp_and_paths_on_both_sides(capfd: pytest.CaptureFixture[str]) -> None:
+    places = ["1.2.3.4:53/udp=5353", "/run/a.sock", "1.2.3.4:81=/run/app/b.sock"]
+    listens = [word for place in places for word in ("--listen", place)]
+    assert run(wakeport, ["add", "web", *listens, "--dry-run"]) == 0
+    out = capfd.readouterr().out
+    assert '+on = "1.2.3.4:53/udp"\n+to = 5353\n' in out
+    assert '+on = "/run/a.sock"\n+to = 80\n' in out
+    assert '+on = "1.2.3.4:81"\n+to = "/run/app/b.sock"\n' in out
+    assert "target=5353/udp target=80/tcp target=/run/app/b.sock\n" in out
+
+
 def test_add_refuses_what_another_service_holds(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
     write(layout, "api", '[[listener]]\non = "80"\nto = 80\n')
     assert run(wakeport, ADD) == 5

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.containers import NEVER_STARTED
-from wakeport import doctor, programs, units
+from wakeport import doctor, listener, programs, units
 from wakeport.install import files
 from wakeport.layout import Layout
 from wakeport.runtimes.docker.container import Container
@@ -53,6 +53,7 @@ def test_a_restart_policy_that_fights(policy: str) -> None:
         ({"PortBindings": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}]}}, True),
         ({"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "80"}]}}, True),
         ({"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}}, False),
+        ({"PortBindings": {"53/udp": [{"HostIp": "", "HostPort": "80"}]}}, False),
         ({"PortBindings": {"80/udp": [{"HostIp": "", "HostPort": "80"}]}}, False),
         ({"NetworkMode": "host"}, True),
         ({}, False),
@@ -62,6 +63,57 @@ def test_a_published_port_that_clashes(host: dict[str, Any], clashes: bool) -> N
     found = doctor.published_ports(WEB, container(host=host))
     assert bool(found) is clashes
     assert all("80" in one.fact and "web" in one.fact for one in found)
+
+
+def test_a_published_port_clashes_with_its_own_protocol_only() -> None:
+    dns = web(listener=[{"on": "53", "to": 53}, {"on": "127.0.0.1:5353/udp", "to": 53}])
+    published = {"53/udp": [{"HostIp": "", "HostPort": "5353"}], "80/udp": [{"HostIp": "", "HostPort": "53"}]}
+    [found] = doctor.published_ports(dns, container(host={"PortBindings": published}))
+    assert "publishes port 5353/udp itself" in found.fact
+    assert "without -p 5353:53/udp" in found.hint
+    host = container(host={"NetworkMode": "host"})
+    [found] = doctor.published_ports(dns, host)
+    assert "own port 53," in found.fact
+    assert doctor.published_ports(web(listener=[{"on": "53/udp", "to": 53}]), host)
+
+
+def test_a_container_without_a_network_may_answer_on_a_path() -> None:
+    lonely = container(host={"NetworkMode": "none"})
+    assert doctor.network(WEB, lonely)
+    assert doctor.network(web(listener=[{"on": "80", "to": "/run/a"}]), lonely) == []
+    assert doctor.network(web(listener=[{"on": "80", "to": "/run/a"}, {"on": "81", "to": 80}]), lonely)
+
+
+def test_a_socket_behind_a_listener_that_the_proxy_may_not_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HIDDEN", ())
+    path = tmp_path / "app.sock"
+    one = web(listener=[{"on": "80", "to": str(path)}])
+    assert doctor.named_on_the_host(one) == [], "the container makes it when it wakes"
+    path.touch()
+    path.chmod(0o660)
+    [found] = doctor.named_on_the_host(one)
+    assert f"may not connect to {path}" in found.fact
+    path.chmod(0o666)
+    assert doctor.named_on_the_host(one) == []
+
+
+def test_who_and_what_the_listeners_name_is_there() -> None:
+    owned = {"on": "/run/a", "to": 80, "owner": "root:root"}
+    assert doctor.named_on_the_host(web(listener=[owned])) == []
+    assert doctor.named_on_the_host(web(listener=[{**owned, "owner": "4711:4711"}])) == []
+    [user, group] = doctor.named_on_the_host(web(listener=[{**owned, "owner": "nouser-x:nogroup-x"}]))
+    assert "no user nouser-x" in user.fact
+    assert "no group nogroup-x" in group.fact
+    [page] = doctor.named_on_the_host(web(listener=[{"on": "80", "page": "on", "page_file": "/srv/none-x"}]))
+    assert "no file /srv/none-x" in page.fact
+
+
+def test_trust_in_everybody_is_a_remark() -> None:
+    [found] = doctor.trust(web(listener=[{"on": "80", "accept_proxy": ["10.0.0.1", "0.0.0.0/0"]}]))
+    assert "(0.0.0.0/0)" in found.fact
+    assert not found.wrong
 
 
 def test_a_container_that_its_first_sleep_would_remove() -> None:
@@ -80,6 +132,9 @@ def test_a_target_that_the_image_does_not_expose() -> None:
     [found] = doctor.exposed(web(listener=[{"on": "80", "to": 81}]), container())
     assert not found.wrong
     assert doctor.exposed(WEB, container()) == []
+    both = container({"ExposedPorts": {"80/tcp": {}, "53/udp": {}}})
+    [found] = doctor.exposed(web(listener=[{"on": "53/udp", "to": 80}, {"on": "81", "to": "/run/a"}]), both)
+    assert 'exposes 53/udp, and "53/udp" leads to 80' in found.fact
     assert doctor.exposed(WEB, container({"ExposedPorts": None})) == []
 
 

@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,8 @@ from wakeport.errors import InTheWay, Problem
 from wakeport.install import files, lock
 from wakeport.install.plan import listened_before, removal
 from wakeport.install.remove import remove
+from wakeport.place import Place
+from wakeport.service import Service
 from wakeport.written import write
 
 UNITS = [
@@ -139,6 +142,56 @@ def test_a_changed_target_stops_the_proxy_only(host: TestHost) -> None:
     host.systemd.asked.clear()
     bring(host, web(to=8080))
     assert host.systemd.asked[:2] == ["daemon-reload", "stop wakeport-web.service"]
+
+
+def listening(*listeners: dict[str, Any]) -> Service:
+    return services.build("web", {"listener": list(listeners)})
+
+
+REOPENED = ["stop wakeport-web.socket", "daemon-reload", "stop wakeport-web.service"]
+
+
+def test_what_listened_before_is_told_apart_by_its_protocol(host: TestHost) -> None:
+    odd = {"on": "/run/a %n.sock", "to": 80}
+    host.held = [Place.parse(on) for on in ("80", "80/udp", "/run/a %n.sock")]
+    bring(host, listening({"on": "80", "to": 80}, {"on": "80/udp", "to": 53}, odd))
+    assert listened_before(host.layout, "web") == {"80", "80/udp", "/run/a %n.sock"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"on": "80"}, {"on": "80/udp"}),
+        ({"on": "80"}, {"on": "80", "wake_on": "data"}),
+        ({"on": "/run/a.sock"}, {"on": "/run/a.sock", "mode": "0660"}),
+        ({"on": "/run/a.sock", "owner": "root"}, {"on": "/run/a.sock", "owner": ":root"}),
+    ],
+)
+def test_what_a_socket_is_opened_with_needs_it_opened_anew(
+    host: TestHost, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    host.held = [Place.parse(one["on"]) for one in (old, new)]
+    bring(host, listening({**old, "to": 80}))
+    host.systemd.asked.clear()
+    bring(host, listening({**new, "to": 80}))
+    assert host.systemd.asked[:3] == REOPENED
+
+
+@pytest.mark.parametrize(
+    "new", [{"to": "/run/app.sock"}, {"page": "on"}, {"rule": [{"then": "close"}]}, {"send_proxy": "v1"}]
+)
+def test_a_proxy_that_runs_does_not_hear_of_new_words(host: TestHost, new: dict[str, Any]) -> None:
+    bring(host, web())
+    host.systemd.asked.clear()
+    bring(host, listening({"on": "80", "to": 80, **new}))
+    assert host.systemd.asked[:2] == ["daemon-reload", "stop wakeport-web.service"]
+
+
+def test_more_patience_with_held_clients_stops_nothing(host: TestHost) -> None:
+    bring(host, web())
+    host.systemd.asked.clear()
+    bring(host, web(hold_max=5, hold_for="2min", idle="1min"))
+    assert not any(asked.startswith("stop") for asked in host.systemd.asked)
 
 
 def test_another_container_stops_the_supervisor(host: TestHost) -> None:

@@ -28,11 +28,35 @@ Num       RefCount Protocol Flags    Type St Inode Path
 """
 
 
+UDP = """\
+   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer
+   1: 0100007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 19 2 0 0
+   2: 0100007F:D431 0100007F:0035 01 00000000:00000000 00:00000000 00000000     0        0 20 2 0 0
+"""
+
+
 @pytest.mark.skipif(sys.byteorder != "little", reason="the samples are of a little-endian machine")
 def test_the_kernel_s_tables() -> None:
     assert ports.parse_ports(TCP) == [(Place(8080, "127.0.0.1"), 11), (Place(80, "0.0.0.0"), 12)]
     assert ports.parse_ports(TCP6) == [(Place(81, "::1"), 14)]
+    assert ports.parse_ports(UDP, udp=True) == [(Place(53, "127.0.0.1", udp=True), 19)]
     assert ports.parse_unix(UNIX) == [(Place(path="/run/a b.sock"), 15)]
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_udp_port_is_held_by_whoever_takes_from_anybody(family: socket.AddressFamily) -> None:
+    here = "127.0.0.1" if family == socket.AF_INET else "::1"
+    with (
+        socket.socket(family, socket.SOCK_DGRAM) as server,
+        socket.socket(family, socket.SOCK_DGRAM) as client,
+    ):
+        server.bind((here, 0))
+        port = server.getsockname()[1]
+        client.connect((here, port))
+        held = {held.place: held.inode for held in ports.listening()}
+        assert ports.holder(held[Place(port, here, udp=True)]).startswith(("python", "pytest"))
+        assert Place(port, here) not in held
+        assert Place(client.getsockname()[1], here, udp=True) not in held
 
 
 def test_who_holds_a_port_that_we_hold(tmp_path: Path) -> None:

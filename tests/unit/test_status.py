@@ -135,6 +135,12 @@ def test_one_that_never_sleeps() -> None:
     assert cells(forever, NOW)[-1] == "never sleeps"
 
 
+def test_the_table_tells_udp_from_tcp() -> None:
+    several = build("web", {"listener": [{"on": on, "to": 53} for on in ("53/udp", "53", "[::1]:54/udp")]})
+    _, listeners, *_ = cells(report(several, states(), {}, NOW), NOW)
+    assert listeners == ":53/udp :53 [::1]:54/udp"
+
+
 def test_who_keeps_it_awake() -> None:
     leases: list[dict[str, Any]] = [
         {"who": "proxy", "busy": True, "use": ["10.0.0.7:51234", "10.0.0.8:1"]},
