@@ -22,6 +22,20 @@ threading.Timer(1, lambda: open("/tmp/ready", "w").close()).start()
 http.server.ThreadingHTTPServer(("", 80), Handler).serve_forever()
 """
 
+# Takes one connection in its life, as `nc -l` does; says before that it is ready (the file /tmp/ready).
+SERVES_ONE: Final = """
+import signal, socket
+
+listener = socket.create_server(("", 80))
+open("/tmp/ready", "w").close()
+client, _ = listener.accept()
+listener.close()
+client.recv(1000)
+client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nthe first")
+client.close()
+signal.pause()
+"""
+
 _SERVE: Final = """
 import hashlib, socket, socketserver
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab import Lab
-from tests.lab.programs import DIES_AT_ONCE, READY_LATER, python
+from tests.lab.programs import DIES_AT_ONCE, READY_LATER, SERVES_ONE, python
 from tests.lab.services import AddService, Service
 
 HEALTHCHECK = ["--health-cmd=test -e /tmp/ready", "--health-interval=200ms"]
@@ -32,6 +32,20 @@ def test_connect_asks_for_no_more_than_an_answer(service: AddService) -> None:
 def test_first_client_comes_when_it_is_ready(service: AddService, ready: str) -> None:
     web = ready_later(service, ready, *(HEALTHCHECK if ready == "health" else []))
     assert web.get().body == "ready"
+
+
+def test_exec_leaves_the_first_connection_to_the_first_client(service: AddService, shape: str) -> None:
+    """A server of one connection: asked by connecting, it would have spent itself on the question."""
+    ready = "exec:test -e /tmp/ready"
+    web = service(
+        "web",
+        f"--ready={ready}",
+        shape=shape,
+        image="python",
+        command=python(SERVES_ONE),
+        create=[DIES_AT_ONCE],
+    )
+    assert web.get().body == "the first"
 
 
 def test_exec_needs_no_shell_and_keeps_quoted_words_together(service: AddService) -> None:

@@ -38,6 +38,11 @@ class Readiness:
 
     async def reached(self, container: Container, targets: dict[str, Target]) -> None:
         """Raises Refused where it can never be reached."""
+        if self.kind == "exec":
+            # The command alone decides: there are servers to which a connect is a client, and the only one
+            # that they take (iperf3, `nc -l`). One that came behind ours has been reset (measured).
+            await self._command(self.argument)
+            return
         for address, port in targets.values():
             self._wait_for(f"the container to answer on {_text(address, port)}")
             await self._connect(address, port)
@@ -45,8 +50,6 @@ class Readiness:
             await self._healthy(container)
         elif self.kind == "http":
             await self._http(*next(iter(targets.values())), self.argument)
-        elif self.kind == "exec":
-            await self._command(self.argument)
 
     def look_again(self) -> None:
         """Something about the container has changed."""
