@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import random
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from lab import Lab
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service
 
-FILE = rounds(16, full=1024)  # MiB
+FILE = rounds(16, full=256)  # MiB
 SLEEPS = rounds(1, full=3)
 QUIET = rounds(3, full=180)  # seconds without a byte in either direction
 SESSIONS = 10  # of more that have not logged in yet, sshd drops some (MaxStartups in sshd_config(5))
@@ -59,7 +59,7 @@ def test_the_first_login_wakes_and_its_exit_code_comes_back(shell: Service) -> N
 
 @pytest.mark.parametrize("copy", [["scp"], ["scp", "-O"]], ids=["over sftp", "over its old protocol"])
 def test_a_file_there_and_back(shell: Service, keys: Path, copy: list[str]) -> None:
-    content = random.Random(22).randbytes(FILE << 20)
+    content = os.urandom(FILE << 20)
     (keys / "sent").write_bytes(content)
     for _ in range(SLEEPS):
         assert shell.is_asleep
