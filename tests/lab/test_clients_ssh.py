@@ -102,6 +102,12 @@ def test_a_forwarded_port_is_one_more_connection_within_the_first(shell: Service
     shell.falls_asleep()
 
 
+def test_the_container_sees_the_hosts_address_on_its_network(shell: Service) -> None:
+    seen = ssh(shell, "echo ${SSH_CONNECTION%% *}").stdout.strip()
+    gateway = "{{.NetworkSettings.Networks.bridge.Gateway}}"
+    assert seen == shell.lab.docker("inspect", f"--format={gateway}", shell.container)
+
+
 def test_many_first_logins(shell: Service) -> None:
     """Held while it wakes, they all reach sshd in the same moment."""
     command = ["ssh", *OPTIONS, "-p2222", "lab", "cat"]
