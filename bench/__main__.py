@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import figures, machine, memory, relay_figures, relay_tables, tables
+from bench import figures, machine, memory, relay_figures, relay_picture, relay_tables, tables
 from bench.cold import cold
 from bench.contenders import Bare, Contender, contenders
 from bench.crowd import crowd
@@ -30,6 +30,7 @@ from lab import Lab
 
 ROUNDS = 11
 RELAY_ROUNDS = 5
+RELAY_TRIES = 1
 RELAY_SECONDS = 4  # for each load of a round
 CROWD_ROUNDS = 3  # at most; who is turned away here is so for reasons that do not vary
 CROWDS = (200, 500, 2000)
@@ -129,7 +130,9 @@ class Run:
         }
         for made in relay_tables.all_of(summaries, idle, labels):
             self._show(made)
-        console.print(relay_tables.FOOT.format(rounds=of, processors=os.cpu_count()))
+        console.print(relay_tables.foot(rounds, os.cpu_count() or 0, self.given.pin))
+        if self.given.picture:
+            self.given.picture.write_text(relay_picture.draw(relay_picture.panels(summaries, idle)))
         summed = {
             name: {each: row._asdict() for each, row in rows.items()} for name, rows in summaries.items()
         }
@@ -146,7 +149,14 @@ class Run:
         for each in taking_part:
             each.prepare(target)
         try:
-            yield Bench(self.ground, taking_part, target, self.given.seconds, places)
+            yield Bench(
+                self.ground,
+                taking_part,
+                target,
+                seconds=self.given.seconds,
+                tries=self.given.tries,
+                places=places,
+            )
         finally:
             for each in taking_part:
                 each.remove()
@@ -194,7 +204,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds", type=int, default=RELAY_SECONDS, help="for each load of the relay (%(default)s)"
     )
+    tries = "for each load of the relay, while others are busy on this machine (%(default)s)"
+    parser.add_argument("--tries", type=int, default=RELAY_TRIES, help=tries)
     parser.add_argument("--pin", action="store_true", help="give each relay a processor of its own")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the relay's figures there, SVG")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round there")
     return parser
 

@@ -73,11 +73,11 @@ class Ground:
         return Path(f"/proc/{self.lab.pid}/net/dev").read_text()
 
     def _is_quiet(self) -> bool:
-        before = self._processor_time()
+        before = self.processor_time()
         time.sleep(QUIET_FOR)
-        return self._processor_time() - before < QUIET * QUIET_FOR
+        return self.processor_time() - before < QUIET * QUIET_FOR
 
-    def _processor_time(self) -> float:
+    def processor_time(self) -> float:
         """What the lab has used so far, in seconds of one processor; cgroup-v2, cpu.stat."""
         return int(self.read("/sys/fs/cgroup/cpu.stat").split()[1]) / 1_000_000
 

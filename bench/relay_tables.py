@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from rich.table import Table
 
@@ -23,9 +24,11 @@ TITLES = {
 
 FOOT = (
     "Medians of {rounds} rounds; ratios (x) are medians of each round's own. The load, nginx and what is "
-    "between them share {processors} processors. CPU is the relay's own processes', in user and "
-    "kernel mode: Docker's rules work in the kernel, and their time is nobody's."
+    "between them share {processors} processors{pinned}; others on this machine used {others:.2f} of one "
+    "meanwhile (median). CPU is the relay's own processes', in user and kernel mode: Docker's rules work in "
+    "the kernel, and their time is nobody's."
 )
+PINNED = ": the relay has one, the load and nginx the rest"
 
 
 def all_of(summaries: Summaries, idle_found: Mapping[str, Sequence[Outcome]], labels: Labels) -> list[Table]:
@@ -41,6 +44,17 @@ def all_of(summaries: Summaries, idle_found: Mapping[str, Sequence[Outcome]], la
     if "wakeport" in labels and summaries:
         made.append(against(summaries, "wakeport"))
     return made
+
+
+def foot(rounds: Sequence[Mapping[str, Mapping[str, Outcome]]], processors: int, pinned: bool) -> str:
+    """What stands below the tables, so that nobody takes them for more than they are."""
+    others = [outcome["others"] for turn in rounds for each in turn.values() for outcome in each.values()]
+    return FOOT.format(
+        rounds=len(rounds),
+        processors=processors,
+        pinned=PINNED if pinned else "",
+        others=median(others) if others else 0,
+    )
 
 
 def answers(measure: str, rows: Mapping[str, Summary], labels: Labels) -> Table:
@@ -148,5 +162,7 @@ def _failed(row: Summary) -> str:
 def _memory(step: Outcome | None) -> str:
     if step is None:
         return "-"
+    if step["rss"] is None:
+        return f"ended at {step['held']:,}"
     held = "" if step["held"] == step["connections"] else f" ({step['held']:,} held)"
     return f"{step['rss'] / 1e6:.1f} MB{held}"
