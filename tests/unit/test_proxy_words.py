@@ -92,7 +92,7 @@ def test_who_judges_is_told_where_to_look_whether_the_container_is_awake() -> No
 
 
 def test_where_a_client_is_judged_first_nothing_but_a_lease_wakes() -> None:
-    for judging in ({"wake_on": "data"}, {"rule": [{"then": "close"}]}):
+    for judging in ({"wake_on": "data"}, {"rule": [{"then": "close"}]}, {"accept_proxy": ["10.0.0.1"]}):
         unit = units.units(web({"on": "81"}, {"on": "80", **judging}), KNOWN)["wakeport-web.service"]
         assert values(unit, "Wants") == ["wakeport-web-container.socket"]
         assert values(unit, "After") == ["wakeport-web.socket wakeport-web-container.socket"]
