@@ -11,7 +11,8 @@ from wakeport.runtimes.problems import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
     from wakeport.runtimes.docker.container import Container, Target
     from wakeport.runtimes.docker.runtime import Docker
@@ -38,37 +39,77 @@ class Readiness:
 
     async def reached(self, container: Container, targets: dict[str, Target]) -> None:
         """Raises Refused where it can never be reached."""
+        self.waits_for = ""
         if self.kind == "exec":
             # The command alone decides: there are servers to which a connect is a client, and the only one
             # that they take (iperf3, `nc -l`). One that came behind ours has been reset (measured).
             await self._command(self.argument)
             return
-        for address, port in targets.values():
-            self._wait_for(f"the container to answer on {_text(address, port)}")
-            await self._connect(address, port)
+        for key, target in targets.items():
+            await self._until(self._sign_of(container, key, target))
         if self.kind == "health":
             await self._healthy(container)
         elif self.kind == "http":
-            await self._http(*next(iter(targets.values())), self.argument)
+            await self._http(*_first_tcp(targets), self.argument)
+
+    def _sign_of(
+        self, container: Container, key: str, target: Target
+    ) -> Callable[[], Coroutine[Any, Any, bool]]:
+        """The attempt that succeeds once the target is there."""
+        if len(target) == 1:
+            return lambda: self._listens_on(target[0])
+        if key.endswith("/udp"):
+            return lambda: self._listens_on_udp(container, *target)
+        return lambda: self._answers(*target)
 
     def look_again(self) -> None:
         """Something about the container has changed."""
         self.changed.set(None)
 
     def _wait_for(self, what: str) -> None:
-        self.waits_for = what
-        self.on_wait(what)
+        if what != self.waits_for:
+            self.waits_for = what
+            self.on_wait(what)
 
-    async def _connect(self, address: str, port: int) -> None:
+    async def _until(self, attempt: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        """Try again and again, a few milliseconds apart; for what costs next to nothing."""
         pause = TRY_EVERY
-        while True:
-            try:
-                (await self._opened(address, port)).close()
-            except OSError:
-                await self.loop.sleep(pause)
-                pause = min(pause * 1.1, TRY_EVERY_AT_MOST)
-            else:
-                return
+        while not await attempt():
+            await self.loop.sleep(pause)
+            pause = min(pause * 1.1, TRY_EVERY_AT_MOST)
+
+    async def _answers(self, address: str, port: int) -> bool:
+        self._wait_for(f"the container to answer on {_text(address, port)}")
+        try:
+            (await self._opened(address, port)).close()
+        except OSError:
+            return False
+        return True
+
+    async def _listens_on_udp(self, container: Container, address: str, port: int) -> bool:
+        """UDP has no handshake to try: it is ready when somebody is bound to the port."""
+        from wakeport.supervisor.bound import is_bound  # most containers have no UDP
+
+        try:
+            bound = is_bound(container.pid, address, port)
+        except OSError as error:
+            self._wait_for(f"a look at who listens on UDP port {port} of the container: {error}")
+            return False
+        self._wait_for(f"the container to listen on UDP {_text(address, port)}")
+        return bound
+
+    async def _listens_on(self, path: str) -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connection:
+            error = connection.connect_ex(path)
+        if error in (0, errno.EAGAIN):  # EAGAIN: its backlog is full, so somebody listens; unix(7)
+            return True
+        if error == errno.ENOENT:
+            self._wait_for(f"the container to make the socket {path}")
+        elif error == errno.ECONNREFUSED:
+            self._wait_for(f"the container to listen on {path}, which exists, but nobody listens there")
+        else:
+            self._wait_for(f"leave to connect to {path}: {os.strerror(error)}")
+        return False
 
     async def _opened(self, address: str, port: int) -> socket.socket:
         """A connection to the target. Raises OSError."""
@@ -136,6 +177,14 @@ class Readiness:
         self._wait_for(f'"{command}" to succeed in the container')
         while await self.runtime.execute(command) != 0:
             await self.loop.sleep(ASK_EVERY)
+
+
+def _first_tcp(targets: dict[str, Target]) -> tuple[str, int]:
+    """Raises Refused where there is none."""
+    for key, target in targets.items():
+        if len(target) == 2 and key.endswith("/tcp"):
+            return target
+    raise Refused('ready = "http:..." asks a TCP port of the container, and no listener leads to one')
 
 
 def _text(address: str, port: int) -> str:

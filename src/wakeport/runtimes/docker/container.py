@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 Inspection = dict[str, "Any"]
-Target = tuple[str, int]  # the address and port on which a container answers
+# Where a container answers: an address and a port, or the path of a Unix socket on the host.
+Target = tuple[str, int] | tuple[str]
 
 KEPT_APART = ("macvlan", "ipvlan")  # drivers of networks that the kernel keeps apart from their own host
 

@@ -94,8 +94,14 @@ class Docker:
         return True
 
     async def targets(self, container: Container, ports: list[str]) -> dict[str, Target]:
-        """Where each of `ports` ("80/tcp") answers, on the container's own address."""
-        owner = container
+        """Where each of `ports` answers: "80/tcp" on the container's own address, "/app.sock" on the host."""
+        found: dict[str, Target] = {port: (port,) for port in ports if port.startswith("/")}
+        if len(found) == len(ports):
+            return found  # it may have no network at all
+        address = await self._address(container)
+        return {port: found.get(port) or (address, int(port.partition("/")[0])) for port in ports}
+
+    async def _address(self, owner: Container) -> str:
         while owner.shares_network_of:
             owner = await self.look(owner.shares_network_of)
         drivers = {} if set(owner.networks) <= OF_DOCKER else await self.engine.drivers(owner.networks)
@@ -103,7 +109,7 @@ class Docker:
         if address is None:
             why = unreachable_network(owner.network_mode, drivers) or "it has no address on any network"
             raise Refused(f'container "{owner.name}" cannot be reached: {why}')
-        return {port: (address, int(port.partition("/")[0])) for port in ports}
+        return address
 
     async def ended(self, container: Container) -> None:
         """Return when the container's first process has ended.
