@@ -6,7 +6,7 @@ import errno
 import socket
 from collections.abc import Callable
 
-from wakeport.loop import WRITE, Loop, Timer, now
+from wakeport.loop import BROKEN, WRITE, Loop, Timer, now
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
 
@@ -43,7 +43,7 @@ def address_text(address: Address) -> str:
 
 
 class Dialer:
-    """`connected` gets a client and the socket of its target, which is still being watched.
+    """`connected` gets a client and the socket of its target, which may still be watched.
     `unreachable` gets a client whom no patience helped, and the reason.
 
     One of the two is called once for each `dial`, unless it is recalled, and never from within it.
@@ -95,10 +95,15 @@ class Call:
         try:
             sock = self.sock = _leg_towards(self.address)
             failure = sock.connect_ex(self.address if len(self.address) == 2 else self.address[0])
+            if failure == errno.EINPROGRESS:
+                failure = _answer_so_far(sock)
         except OSError as error:
             failure = error.errno or errno.EIO
-        if failure in (0, errno.EINPROGRESS):
-            self.dialer.loop.watch(sock.fileno(), WRITE, self._on_answer)
+        loop = self.dialer.loop
+        if failure == 0:
+            loop.call_soon(self._on_success)
+        elif failure == errno.EINPROGRESS:
+            loop.watch(sock.fileno(), WRITE, self._on_answer)
         else:
             self._failed(failure)
 
@@ -109,15 +114,18 @@ class Call:
             leg.close(self.dialer.loop, self.sock)
             self.sock = None
 
-    def _on_answer(self, _events: int) -> None:
+    def _on_answer(self, events: int) -> None:
         assert self.sock is not None
-        failure = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failure:
-            self._failed(failure)
-            return
-        # It stays watched: to change what for is one call to the kernel, to begin anew would be two.
-        del self.dialer.calls[self.client]
-        self.dialer.connected(self.client, self.sock)
+        if events & BROKEN:
+            self._failed(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET)
+        else:
+            self._on_success()
+
+    def _on_success(self) -> None:
+        if self.dialer.calls.get(self.client) is self:  # not recalled meanwhile
+            assert self.sock is not None
+            del self.dialer.calls[self.client]
+            self.dialer.connected(self.client, self.sock)
 
     def _failed(self, failure: int) -> None:
         self.hang_up()
@@ -135,10 +143,25 @@ class Call:
 
 
 def _leg_towards(address: Address) -> socket.socket:
+    kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
     if len(address) == 1:
-        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    leg.tune(sock)
+        return socket.socket(socket.AF_UNIX, kind)
+    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, kind)
+    # No keepalive yet, see pulse.py.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, SYN_RETRIES)
     return sock
+
+
+def _answer_so_far(sock: socket.socket) -> int:
+    """What became of a connect: on one machine mostly all of it within the call, which cannot say so.
+
+    0, EINPROGRESS, or an error. To wait for it instead is three calls to the kernel and a turn of the loop.
+    """
+    try:
+        sock.send(b"")
+    except BlockingIOError:
+        return errno.EINPROGRESS
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0

@@ -25,6 +25,13 @@ def tune(sock: socket.socket) -> None:
     if sock.family == socket.AF_UNIX:
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    keep_alive(sock)
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Probe the peer when it is silent. Four calls to the kernel, so not for legs that live for moments."""
+    if sock.family == socket.AF_UNIX:
+        return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
@@ -37,7 +44,7 @@ def close(loop: Loop, sock: socket.socket) -> None:
     Not at once: the kernel would give the number to the next client, and an event of this turn
     that was meant for the old socket would reach the new one.
     """
-    loop.unwatch(sock.fileno())
+    loop.forget(sock.fileno())
     loop.call_soon(sock.close)
 
 

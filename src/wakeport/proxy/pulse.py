@@ -1,4 +1,7 @@
-"""Finding connections whose peer has vanished while something was still to be delivered to it.
+"""Finding connections whose peer has vanished, also while something was still to be delivered to it.
+
+The client's leg has its keepalive from the listener. The target's gets it at the first sweep: most have
+ended by then, and each would have paid for it with four calls to the kernel.
 
 Keepalive probes only a connection that has nothing left to send; for the others the kernel retransmits
 for 15 minutes or more (tcp_retries2). TCP_USER_TIMEOUT would shorten that, but it also counts the time
@@ -13,6 +16,7 @@ import struct
 from collections.abc import Callable, Iterable
 
 from wakeport.loop import Loop
+from wakeport.proxy import leg
 from wakeport.proxy.relay import Relay
 
 SWEEP_EVERY = 30.0  # seconds
@@ -51,6 +55,9 @@ class Pulse:
     def _sweep(self) -> None:
         self.sweeping = False
         for relay in list(self.relays()):
+            if not relay.is_kept_alive:
+                relay.is_kept_alive = True
+                leg.keep_alive(relay.target.sock)
             if max(silence(relay.client.sock), silence(relay.target.sock)) >= VANISHED_AFTER:
                 relay.reset()
             else:

@@ -183,7 +183,7 @@ class Side:
 class Relay:
     """A client and a target that talk. `over` is called once, when both sockets are given up."""
 
-    __slots__ = ("client", "finished", "loop", "over", "target")
+    __slots__ = ("client", "finished", "is_kept_alive", "loop", "over", "target")
 
     def __init__(
         self, loop: Loop, client: socket.socket, target: socket.socket, over: Callable[[], None]
@@ -191,6 +191,7 @@ class Relay:
         self.loop = loop
         self.over = over
         self.finished = False
+        self.is_kept_alive = False  # its target's leg, see pulse.py
         self.client = Side(self, client)
         self.target = Side(self, target)
         self.client.peer, self.target.peer = self.target, self.client
