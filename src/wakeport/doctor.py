@@ -24,6 +24,7 @@ from wakeport.targets import exposed_ports
 from wakeport.units import PYTHON, Facts, names
 
 OLDEST_SYSTEMD: Final = 249  # the oldest that knows every setting in the units
+TLS_PORTS: Final = (443, 853, 993, 8443)
 ENOUGH_DESCRIPTORS: Final = 65536  # about 16,000 connections at four each
 PROPERTIES: Final = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "DropInPaths")
 
@@ -71,6 +72,7 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
     states = systemd.show(names(one.name)[:4], PROPERTIES)
     found += named_on_the_host(one)
     found += trust(one)
+    found += seen_in_the_clear(one)
     found += shared_places(layout, one, others)
     found += unit_files(layout, one, facts.machine(layout, one.name, container))
     found += sockets(one, states)
@@ -229,6 +231,20 @@ def trust(one: Service) -> list[Finding]:
         for source in listener.accept_proxy
         if source.endswith("/0")
     ]
+
+
+def seen_in_the_clear(one: Service) -> list[Finding]:
+    """Inside TLS there is nothing to see but the server's name."""
+    found = []
+    for listener in one.listener:
+        keys = [key for rule in listener.rule for key in rule.conditions if rule.reads_http]
+        keys += ["page"] if listener.page.seconds is not None else []
+        if listener.on.port in TLS_PORTS and keys:
+            fact = f'"{listener.on}" looks like TLS, in which {keys[0]} cannot be seen'
+            found.append(
+                Finding(one.name, fact, "a rule with server_name sees the name at least", wrong=False)
+            )
+    return found
 
 
 def shared_places(layout: Layout, one: Service, others: list[Service]) -> list[Finding]:

@@ -106,8 +106,10 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _check_target(self) -> None:
         if isinstance(self.to, str):
-            if self.to.isdecimal():
-                raise ValueError(f".to: {self.to!r}: a port is a number, without quotes")
+            if not self.to.startswith("/"):
+                raise ValueError(
+                    f".to: {self.to!r} is neither a port (a number, without quotes) nor a socket's path"
+                )
             try:
                 visible(socket_path(self.to))
             except ValueError as error:

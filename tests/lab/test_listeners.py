@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from lab import Lab
@@ -74,6 +76,21 @@ def test_add_holds_a_udp_port_and_says_so(lab: Lab) -> None:
     lab.run(["wakeport", "doctor", "dns"])
     lab.run(["wakeport", "remove", "dns"])
     assert held_ports(lab) == set()
+
+
+@pytest.mark.parametrize(
+    "listen", ["80=80", "53/udp=53", "127.0.0.1:53/udp=53", "[::1]:53/udp=53", "/run/a=80"]
+)
+def test_systemd_can_set_whatever_one_kind_of_listener_asks_for(lab: Lab, listen: str) -> None:
+    """It only warns of what it cannot, each time that it opens the sockets."""
+    lab.create("web")
+    began = time.time()
+    lab.run(["wakeport", "add", "web", f"--listen={listen}"])
+    journal = ["journalctl", "--quiet", "--output=cat", "--priority=warning", "--unit=wakeport-web.socket"]
+    assert lab.run([*journal, f"--since=@{began:.6f}"]).stdout == ""
+    if "udp" in listen:
+        # The kernel doubles what was asked for, socket(7).
+        assert f"rb{2 * 4 * 1024 * 1024}," in lab.run(["ss", "-Hlnum", "sport = :53"]).stdout
 
 
 def test_who_says_nothing_stays_with_the_kernel(service: AddService) -> None:

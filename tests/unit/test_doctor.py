@@ -116,6 +116,18 @@ def test_trust_in_everybody_is_a_remark() -> None:
     assert not found.wrong
 
 
+def test_what_stands_inside_tls_is_not_seen() -> None:
+    rules = [{"host": "a", "then": "wake"}, {"then": "close"}]
+    [found] = doctor.seen_in_the_clear(
+        web(listener=[{"on": "443", "rule": rules}, {"on": "80", "rule": rules}])
+    )
+    assert '"443" looks like TLS, in which host' in found.fact
+    assert not found.wrong
+    named = [{"server_name": "a", "then": "wake"}, {"then": "close"}]
+    assert doctor.seen_in_the_clear(web(listener=[{"on": "443", "rule": named}])) == []
+    assert doctor.seen_in_the_clear(web(listener=[{"on": "443", "page": "on"}]))
+
+
 def test_a_container_that_its_first_sleep_would_remove() -> None:
     assert len(doctor.removal(WEB, container(host={"AutoRemove": True}))) == 1
     assert doctor.removal(WEB, container()) == []

@@ -27,8 +27,9 @@ def rule(**settings: Any) -> Rule:
     ("on", "key", "value", "complaint"),
     [
         (TCP, "to", 0, "a port is a number from 1 to 65535"),
-        (TCP, "to", "80", "a port is a number, without quotes"),
-        (TCP, "to", "run/x", "begins with '/'"),
+        (TCP, "to", "80", "a number, without quotes"),
+        (UDP, "to", "53/udp", "a number, without quotes"),
+        (TCP, "to", "run/x", "nor a socket's path"),
         (TCP, "to", True, "expected a whole number or a string, got true or false"),
         (TCP, "to", "/run/a/../b", "without '..'"),
         (TCP, "to", "/run/" + "x" * 103, "at most 107 bytes"),

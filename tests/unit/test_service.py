@@ -62,7 +62,7 @@ def test_everything_but_the_listener_has_a_default() -> None:
         ('proxy = "haproxy"\n' + LISTENER, "proxy: 'haproxy' is no proxy"),
         ('name = "other"\n' + LISTENER, "name: the file's own name"),
         (LISTENER + "to = 70000", r"listener\[0\].to: 70000: a port is"),
-        (LISTENER + 'to = "80"', r"listener\[0\].to: '80': a port is a number, without quotes"),
+        (LISTENER + 'to = "80"', r"listener\[0\].to: '80' is neither a port .a number, without quotes"),
         ("idle = [", "is not TOML"),
         ("", "listener: is missing"),
         ("listener = []", "at least one"),
