@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -15,23 +15,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import figures, machine, memory, relay_figures, relay_picture, relay_tables, tables
+from bench import figures, machine, memory, relay, relay_figures, relay_picture, relay_tables, tables
 from bench.cold import cold
 from bench.contenders import Bare, Contender, contenders
 from bench.crowd import crowd
 from bench.ground import Ground
-from bench.relay import IDLE, LOADS, MEASURES, Bench
-from bench.relay_contenders import DEFAULT, relays
+from bench.relay_contenders import DEFAULT
 from bench.relay_contenders import NAMES as RELAYS
-from bench.relay_load import prepare
-from bench.relay_places import Places
-from bench.relay_target import Target
 from lab import Lab
 
 ROUNDS = 11
 RELAY_ROUNDS = 5
 RELAY_TRIES = 1
 RELAY_SECONDS = 4  # for each load of a round
+IDLE_CONNECTIONS = (0, 1000, 8000)
 CROWD_ROUNDS = 3  # at most; who is turned away here is so for reasons that do not vary
 CROWDS = (200, 500, 2000)
 RIVALS = ("recipe", "web", "classic")  # who is measured against the bare start
@@ -108,59 +105,33 @@ class Run:
         }
 
     def relay(self) -> dict[str, Any]:
-        of = self.given.rounds or RELAY_ROUNDS
-        loads = [name for name in LOADS if name in self.given.measures]
+        given = self.given
+        of = given.rounds or RELAY_ROUNDS
+        loads = [name for name in relay.LOADS if name in given.measures]
+        settings = relay.Settings(given.seconds, given.tries, given.idle, given.pin)
+        names = [name for name in given.only or DEFAULT if name in RELAYS]
+        if not names:
+            return {}
         idle, rounds = {}, []
-        if IDLE in self.given.measures:
+        if relay.IDLE in given.measures:
             self._tell("idle connections", 1, 1)
-            with self._relays() as bench:
+            with relay.set_up(self.ground, names, settings) as bench:
                 idle = {each.name: bench.idle(each) for each in bench.relays if each.name != "direct"}
         if loads:
             # Set up anew: not everyone outlives thousands of connections.
-            with self._relays() as bench:
+            with relay.set_up(self.ground, names, settings) as bench:
                 for number in range(1, of + 1):
                     self._tell("relay", number, of)
                     rounds.append(bench.round(number, loads))
-        labels = {each.name: each.label for each in bench.relays}
-        summaries = {
-            name: relay_figures.summary(
-                {each: [done[name][each] for done in rounds] for each in labels}, [*relay_tables.YARDSTICKS]
-            )
-            for name in loads
-        }
-        for made in relay_tables.all_of(summaries, idle, labels):
+        found = relay_figures.summaries(rounds, [*relay_tables.YARDSTICKS])
+        for made in relay_tables.all_of(found, idle, {each.name: each.label for each in bench.relays}):
             self._show(made)
-        console.print(relay_tables.foot(rounds, os.cpu_count() or 0, self.given.pin))
-        if self.given.picture:
-            self.given.picture.write_text(relay_picture.draw(relay_picture.panels(summaries, idle)))
-        summed = {
-            name: {each: row._asdict() for each, row in rows.items()} for name, rows in summaries.items()
-        }
-        return {"rounds": rounds, "summary": summed, "idle": idle}
-
-    @contextmanager
-    def _relays(self) -> Iterator[Bench]:
-        """All that take part, set up in front of a target, and taken down again."""
-        taking_part = [each for each in relays(self.ground) if each.name in (self.given.only or DEFAULT)]
-        target = Target(self.ground)
-        places = Places() if self.given.pin else None
-        target.start()
-        prepare(self.ground.lab)
-        for each in taking_part:
-            each.prepare(target)
-        try:
-            yield Bench(
-                self.ground,
-                taking_part,
-                target,
-                seconds=self.given.seconds,
-                tries=self.given.tries,
-                places=places,
-            )
-        finally:
-            for each in taking_part:
-                each.remove()
-            target.remove()
+        if rounds:
+            console.print(relay_tables.foot(rounds, os.cpu_count() or 0, given.pin))
+        if given.picture:
+            given.picture.write_text(relay_picture.draw(relay_picture.panels(found, idle)))
+        summed = {name: {each: row._asdict() for each, row in rows.items()} for name, rows in found.items()}
+        return {"settings": settings._asdict(), "rounds": rounds, "summary": summed, "idle": idle}
 
     def _tell(self, what: str, number: int, of: int) -> None:
         progress.print(f"{what}: round {number} of {of}", style="dim")
@@ -198,18 +169,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("part", nargs="*", type=_part, help=f"{', '.join(PARTS)}; all by default")
     rounds = f"of the cold start ({ROUNDS}) and the relay ({RELAY_ROUNDS})"
     parser.add_argument("--rounds", type=int, help=rounds)
-    parser.add_argument("--crowds", type=int, nargs="+", default=CROWDS, metavar="SIZE")
-    parser.add_argument("--only", nargs="+", choices=(*RIVALS, *RELAYS), help="leave out the others")
-    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=MEASURES, help="of the relay")
-    parser.add_argument(
-        "--seconds", type=int, default=RELAY_SECONDS, help="for each load of the relay (%(default)s)"
-    )
-    tries = "for each load of the relay, while others are busy on this machine (%(default)s)"
-    parser.add_argument("--tries", type=int, default=RELAY_TRIES, help=tries)
-    parser.add_argument("--pin", action="store_true", help="give each relay a processor of its own")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the relay's figures there, SVG")
+    known = (*RIVALS, *RELAYS)
+    told = f"leave out the others of {', '.join(known)}"
+    parser.add_argument("--only", nargs="+", choices=known, metavar="NAME", help=told)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round there")
+    parser.add_argument("--crowds", type=int, nargs="+", default=CROWDS, metavar="SIZE")
+    _add_relay(parser.add_argument_group("relay"))
     return parser
+
+
+def _add_relay(group: argparse._ArgumentGroup) -> None:
+    measures = relay.MEASURES
+    told = ", ".join(measures)
+    group.add_argument("--measures", nargs="+", choices=measures, default=measures, metavar="NAME", help=told)
+    group.add_argument("--seconds", type=int, default=RELAY_SECONDS, help="for each of wrk's (%(default)s)")
+    group.add_argument("--idle", type=int, nargs="+", default=IDLE_CONNECTIONS, metavar="CONNECTIONS")
+    tries = "at most for each figure, while others are busy on this machine (%(default)s)"
+    group.add_argument("--tries", type=int, default=RELAY_TRIES, help=tries)
+    group.add_argument("--pin", action="store_true", help="give the relay a processor of its own")
+    group.add_argument("--picture", type=Path, metavar="FILE", help="draw the figures there, as SVG")
 
 
 def _part(name: str) -> str:

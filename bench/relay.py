@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import relay_load as load
 from bench.ground import Ground
 from bench.memory import size
-from bench.relay_contenders import Relay
+from bench.relay_contenders import Relay, relays
 from bench.relay_places import Places
 from bench.relay_quiet import Others
 from bench.relay_target import BULK, Target
@@ -20,7 +21,6 @@ from bench.visit import Unserved
 KEPT, SHORT = 32, 16  # connections of wrk's that are kept, and that are made anew for each request
 RUNS = 4  # of the large file, one after the other
 STREAMS = 4  # of it at once
-IDLE_CONNECTIONS = (0, 1000, 8000)
 
 QUIET = 0.15  # of one processor, for all others on this machine
 SETTLE = 0.3  # seconds from the last client's answer until memory is looked at
@@ -30,38 +30,37 @@ Outcome = dict[str, Any]  # the measure's figures by name, or {"failed": why}
 Round = dict[str, dict[str, Outcome]]  # by measure, then by relay
 
 
+class Settings(NamedTuple):
+    seconds: int  # for wrk
+    tries: int  # at most, for a load while others are busy on this machine
+    idle: Sequence[int]  # connections
+    pin: bool  # the relay has a processor of its own
+
+
 class Bench:
     """`places` is None where the system's own scheduler is to decide who runs where."""
 
-    def __init__(
-        self,
-        ground: Ground,
-        relays: Sequence[Relay],
-        target: Target,
-        *,
-        seconds: int,
-        tries: int,
-        places: Places | None,
-    ) -> None:
+    def __init__(self, ground: Ground, target: Target, relays: Sequence[Relay], settings: Settings) -> None:
         self.ground = ground
         self.target = target
-        self.places = places
         self.relays = relays
-        self.seconds = seconds
-        self.tries = tries
+        self.settings = settings
+        self.places = Places() if settings.pin else None
 
     def round(self, number: int, measures: Sequence[str]) -> Round:
         """Every measure, and in it every relay in turn, each round beginning with another one."""
         turn = number % len(self.relays)
         in_turn = [*self.relays[turn:], *self.relays[:turn]]
-        return {
-            measure: {each.name: self._measure(measure, each) for each in in_turn} for measure in measures
-        }
+        done: Round = {}
+        for measure in measures:
+            found = {each.name: self._measure(measure, each) for each in in_turn}
+            done[measure] = {each.name: found[each.name] for each in self.relays}
+        return done
 
     def _measure(self, measure: str, relay: Relay) -> Outcome:
         """Once, or again while others are busy on this machine: the attempt that they spoilt least."""
         attempts: list[Outcome] = []
-        for _ in range(self.tries):
+        for _ in range(self.settings.tries):
             others = Others(self.ground)
             found = self._attempt(measure, relay)
             found["others"] = others.share()
@@ -108,7 +107,7 @@ class Bench:
         found: list[Outcome] = []
         stay = load.Stay(self.ground.lab, relay.address)
         try:
-            for count in IDLE_CONNECTIONS:
+            for count in self.settings.idle:
                 # One at least: without any, some have no process.
                 held = stay.grow(max(count, 1))
                 time.sleep(SETTLE)
@@ -131,7 +130,7 @@ class Bench:
 
     def _answers(self, relay: Relay, connections: int, *, keep: bool) -> Outcome:
         before = processor_time(relay)
-        found = load.wrk(self.ground.lab, relay.address, connections, self.seconds, keep=keep)
+        found = load.wrk(self.ground.lab, relay.address, connections, self.settings.seconds, keep=keep)
         spent = processor_time(relay) - before
         return {**found._asdict(), "cpu": spent / found.requests}
 
@@ -144,6 +143,21 @@ LOADS: dict[str, Callable[[Bench, Relay], Outcome]] = {
 }
 IDLE = "idle"
 MEASURES = (*LOADS, IDLE)
+
+
+@contextmanager
+def set_up(ground: Ground, names: Sequence[str], settings: Settings) -> Iterator[Bench]:
+    """Those of these names in front of a target; afterwards nothing of it is left in the lab."""
+    target = Target(ground)
+    taking_part = [each for each in relays(ground) if each.name in names]
+    with ExitStack() as stack:
+        stack.callback(target.remove)
+        target.start()
+        load.prepare(ground.lab)
+        for each in taking_part:
+            stack.callback(each.remove)
+            each.prepare(target)
+        yield Bench(ground, target, taking_part, settings)
 
 
 def processor_time(relay: Relay) -> float:

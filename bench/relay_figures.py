@@ -19,6 +19,17 @@ class Summary(NamedTuple):
     rounds: int
 
 
+def summaries(
+    rounds: Sequence[Mapping[str, Mapping[str, Outcome]]], yardsticks: Sequence[str]
+) -> dict[str, dict[str, Summary]]:
+    """Each measure of the rounds, by measure and relay. Every round has the same of both."""
+    found: dict[str, dict[str, Summary]] = {}
+    for measure, by_relay in rounds[0].items() if rounds else ():
+        turns = {name: [each[measure][name] for each in rounds] for name in by_relay}
+        found[measure] = summary(turns, yardsticks)
+    return found
+
+
 def summary(turns: Turns, yardsticks: Sequence[str]) -> dict[str, Summary]:
     """One measure's, for each relay, against those of the yardsticks that took part."""
     others = [name for name in yardsticks if name in turns]

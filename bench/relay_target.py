@@ -30,7 +30,6 @@ http {{
     keepalive_timeout 1h;
     keepalive_requests 1000000000;
     client_header_timeout 1h;
-    reset_timedout_connection off;
     server {{
         listen {PORT} backlog=4096;
         root {DIRECTORY};
@@ -79,8 +78,8 @@ class Target:
         lab.docker("start", NAME)
 
     def remove(self) -> None:
-        self.ground.lab.docker("rm", "--force", "--volumes", NAME)
-        self.ground.lab.run(["rm", "-r", DIRECTORY])
+        self.ground.lab.run(["docker", "rm", "--force", "--volumes", NAME], check=False)
+        self.ground.lab.run(["rm", "-rf", DIRECTORY])
 
     def processes(self) -> list[int]:
         """As the host numbers them."""
