@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from wakeport.loop import Future, Loop, any_of
+from wakeport.proxy.door import Client
+from wakeport.proxy.introductions import Introductions
+from wakeport.proxy.networks import Networks
+from wakeport.proxy.refusal import Refusals
 from wakeport.proxy.relay import Relay
+from wakeport.proxy.rules import Rules
+from wakeport.proxy.threshold import Threshold
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.status import Status
 
@@ -47,6 +53,31 @@ def test_a_relay_that_is_over_leaves_no_circle(end: str) -> None:
         getattr(relay, end)()
         del relay, client, target
         loop.run(loop.sleep(0))
+        assert circles() == 0
+    loop.close()
+
+
+@pytest.mark.parametrize("say", [b"PROXY UNKNOWN\r\nhello", b"PROXY UNKNOWN\r\nno", b"hello", b""])
+def test_an_introduction_and_a_judgement_leave_no_circle(say: bytes) -> None:
+    loop = Loop()
+    over: list[Client] = []
+    refusals = Refusals(loop, "web", over.append)
+    rules = Rules([{"from": ["unix"], "path": ["/x"], "then": "close"}], "data")
+    threshold = Threshold(loop, {0: rules}, refusals, lambda: False, over.append, over.append)
+    introductions = Introductions(loop, {0: Networks(["unix"])}, threshold.add, over.append)
+    circles()
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with far:
+        introductions.read(Client(near, "", 0))
+        far.sendall(say)
+        loop.call_in(0.05, far.close)
+        loop.call_in(0.1, loop.stop)
+        loop.run_forever()
+        assert len(over) == 1
+        over.pop().sock.close()
+        loop.unwatch(near.fileno())
+        del near
         assert circles() == 0
     loop.close()
 
