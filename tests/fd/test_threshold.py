@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import socket
 import ssl
 import struct
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 
 from tests.fd.conftest import House, Program, Target, eventually, everything
+from tests.lab.rounds import rounds
+from wakeport.proxy.proxy_header import encode
 
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: web\r\n\r\n"
 VISIT = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
@@ -278,6 +282,39 @@ def test_after_a_failure_a_probe_is_still_told_that_it_sleeps(house: House) -> N
     assert everything(visitor).startswith(b"HTTP/1.1 503 ")
     assert everything(house.client(say=PROBE)).endswith(b"asleep")
     assert everything(house.client(say=VISIT)).startswith(b"HTTP/1.1 503 ")
+
+
+def test_hostile_first_bytes_are_each_dealt_with_and_leave_nothing(house: House) -> None:
+    """Headers, requests and hellos with bytes exchanged, cut anywhere, and ended in every way."""
+    chance = random.Random(3)
+    tables = [ASLEEP, {"server_name": ["*.org"], "then": "reset"}, {"user_agent": ["*x*"], "then": "close"}]
+    proxy = judging(house, *tables, {"then": "404 no"}, more=("accept_proxy=127.0.0.0/8",))
+    header = encode("v1", ("203.0.113.7", 1), ("198.51.100.1", 2))
+    binary = encode("v2", ("2001:db8::7", 1), ("2001:db8::1", 2))
+    stays = house.client(say=header + PROBE[:5])
+    before = 0
+    for number in range(rounds(400, 20_000)):
+        words = bytearray(
+            chance.choice((header, binary)) + chance.choice((PROBE, VISIT, hello("a.org"), b""))
+        )
+        for _ in range(chance.randrange(4)):
+            words[chance.randrange(len(words))] = chance.randrange(256)
+        cut = chance.randrange(len(words) + 1)
+        with socket.create_connection(house.listeners[0].getsockname()) as client:
+            client.sendall(words[:cut])
+            with contextlib.suppress(OSError):
+                client.sendall(words[cut:])
+                if chance.random() < 0.3:
+                    client.shutdown(socket.SHUT_WR)
+            if chance.random() < 0.3:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if number == 100:
+            before = proxy.memory()
+    assert nobody_asked(house)
+    stays.sendall(PROBE[5:])
+    assert everything(stays).endswith(b"asleep")
+    assert proxy.memory() < before + 2048
+    assert proxy.wait() == 0
 
 
 @pytest.mark.parametrize(
