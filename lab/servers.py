@@ -1,7 +1,7 @@
 """Images of the servers that real clients speak to, from the distribution's packages.
 
-`redis`, `postgres`, `sshd` and `iperf3` do what their packages do by default, apart from what a container
-asks for: each listens on every address, stays in the foreground and logs to its stderr.
+`redis`, `postgres`, `sshd`, `iperf3` and `dnsmasq` do what their packages do by default, apart from what
+a container asks for: each listens on every address, stays in the foreground and logs to its stderr.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ fi
 exec postgres -D /tmp/data -c listen_addresses='*' -c unix_socket_directories=/tmp
 """
 
+# It knows one name, and asks nobody: there is no network to ask.
+DNSMASQ_START: Final = """\
+exec dnsmasq --keep-in-foreground --user=root --pid-file= --log-facility=- --no-resolv --no-hosts \\
+    --host-record=asleep.test,192.0.2.80,2001:db8::80 --txt-record=long.test,"$(cat /etc/long)"
+"""
+
 # What `docker import --change` adds to each of these images.
 CHANGES: Final = {
     "redis": ("""CMD ["redis-server", "--protected-mode", "no", "--dir", "/tmp"]""", "EXPOSE 6379"),
@@ -42,6 +48,7 @@ CHANGES: Final = {
     ),
     "sshd": ("""CMD ["/usr/sbin/sshd", "-D", "-e"]""", "EXPOSE 22"),
     "iperf3": ("""CMD ["iperf3", "--server"]""", "EXPOSE 5201"),
+    "dnsmasq": ("""CMD ["sh", "/etc/start-dnsmasq"]""", "EXPOSE 53/tcp", "EXPOSE 53/udp"),
 }
 
 
@@ -77,9 +84,16 @@ def _iperf3(tree: Tree) -> None:
     tree.programs([Path("/usr/bin/iperf3"), Path("/usr/bin/grep")])
 
 
+def _dnsmasq(tree: Tree) -> None:
+    tree.programs([Path("/usr/sbin/dnsmasq"), Path("/usr/bin/sh"), Path("/usr/bin/cat")])
+    tree.write("etc/start-dnsmasq", DNSMASQ_START)
+    tree.write("etc/long", ",".join(["x" * 200] * 10))
+
+
 BUILDERS: Final[dict[str, Callable[[Tree], None]]] = {
     "redis": _redis,
     "postgres": _postgres,
     "sshd": _sshd,
     "iperf3": _iperf3,
+    "dnsmasq": _dnsmasq,
 }

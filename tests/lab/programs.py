@@ -142,6 +142,38 @@ time.sleep(2)
 http.server.ThreadingHTTPServer(("", 80), Handler).serve_forever()
 """
 
+# Says every datagram back that comes to UDP port 80, in capitals; it listens a second after its start.
+SAYS_DATAGRAMS_BACK: Final = """
+import socket, time
+
+time.sleep(1)
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("", 80))
+while True:
+    data, sender = sock.recvfrom(65536)
+    sock.sendto(data.upper(), sender)
+"""
+
+# Serves a page on the Unix socket that its first argument names, a second after its start.
+ON_A_PATH: Final = """
+import os, socket, sys, time
+
+time.sleep(1)
+try:
+    os.unlink(sys.argv[1])
+except FileNotFoundError:
+    pass
+os.umask(0)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen(64)
+while True:
+    client, _ = listener.accept()
+    client.recv(65536)
+    client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nfrom a path")
+    client.close()
+"""
+
 
 def python(program: str) -> list[str]:
     """The command of a container that runs `program`."""
