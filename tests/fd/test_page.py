@@ -350,6 +350,15 @@ def test_who_pours_after_its_request_is_cut_off(house: House) -> None:
     assert proxy.wait() == 0
 
 
+def test_who_looks_at_a_page_takes_no_place_in_the_waiting_room(house: House) -> None:
+    house.proxy("hold_max=1", "page=0")
+    clients = [house.client(say=BROWSER) for _ in range(3)]
+    lease = house.lease.accept()
+    lease.tell("waking", waits_for="one")
+    for client in clients:
+        read_until(client, b"<li>Waiting for one")
+
+
 def test_pages_do_not_spin(house: House) -> None:
     proxy = house.proxy("page=0")
     clients = [house.client(say=words) for words in (BROWSER, BROWSER[:-1], *HELD.values()) for _ in range(3)]

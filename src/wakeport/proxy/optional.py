@@ -49,6 +49,7 @@ def pages_of(proxy: Proxy) -> Pages | None:
         listeners=given.listeners,
         room=proxy.room,
         waiting=lambda: proxy.targets is None and not proxy.leaving,
+        taken=proxy.mind_the_room,
         gone=proxy.on_client_gone,
     )
     proxy.refusals.page = pages.refusal

@@ -48,7 +48,8 @@ class Pages:
     """Everyone who has a page before them. `gone` is called with each when its socket is given up.
 
     `waiting` says whether the container is still waited for: who is held for another reason is about to
-    be served, and a page would only be in the way. The number of them is of those who still wait.
+    be served, and a page would only be in the way. `taken` is called when one was taken out of the room.
+    The number of pages is that of those who still wait.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Pages:
         listeners: list[Listener],
         room: WaitingRoom,
         waiting: Callable[[], bool],
+        taken: Callable[[], None],
         gone: Callable[[Client], None],
     ) -> None:
         self.loop = loop
@@ -65,6 +67,7 @@ class Pages:
         self.listeners = listeners
         self.room = room
         self.waiting = waiting
+        self.taken = taken
         self.gone = gone
         self.templates: dict[str, Template] = {}
         self.streams: dict[Client, PageStream] = {}
@@ -100,6 +103,7 @@ class Pages:
         if verdict:
             self.room.take_out(client)
             self._show(client, takes_chunks(first))
+            self.taken()
         return verdict is not None
 
     def _show(self, client: Client, chunked: bool) -> None:
