@@ -30,19 +30,26 @@ def chromium(lab: Lab) -> Iterator[Browser]:
         yield tab
 
 
-def with_page(web: Service, *words: str) -> Service:
-    """Give the listener a page, by words for the proxy."""
-    unit = web.lab.root / "etc/systemd/system" / web.units.proxy
-    [command] = re.findall("^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
-    web.drop_in(web.units.proxy, f"[Service]\nExecStart=\nExecStart={command} {' '.join(words)}\n")
+def with_page(web: Service, page: str, **more: str) -> Service:
+    """Give its one listener a page, as a person would."""
+    settings = web.lab.root / f"etc/wakeport/{web.name}.toml"
+    keys = {"page": page, **more}
+    lines = [settings.read_text(), *(f'{key} = "{value}"' for key, value in keys.items()), ""]
+    settings.write_text("\n".join(lines))
+    web.lab.run(["wakeport", "apply", web.name])
     return web
 
 
 @pytest.fixture
-def slow(service: AddService) -> Service:
-    """Asleep, two seconds from answering, with the page on."""
-    web = service(image="python", command=python(WAKES_SLOWLY), create=[DIES_AT_ONCE])
-    return with_page(web, "page=0")
+def bare(service: AddService) -> Service:
+    """Asleep, two seconds from answering."""
+    return service(image="python", command=python(WAKES_SLOWLY), create=[DIES_AT_ONCE])
+
+
+@pytest.fixture
+def slow(bare: Service) -> Service:
+    """The same with the page on."""
+    return with_page(bare, "on")
 
 
 def keep(name: str, picture: bytes) -> None:
@@ -103,7 +110,7 @@ def test_a_fragment_is_kept_and_does_not_stop_it(chromium: Browser) -> None:
 def test_a_failure_is_shown_and_tried_again_until_it_is_mended(
     lab: Lab, service: AddService, chromium: Browser
 ) -> None:
-    web = with_page(service(), "page=0")
+    web = with_page(service(), "on")
     lab.docker("rm", web.container)
     chromium.go("http://127.0.0.1/")
     text = chromium.sees(lambda text: "trying again in" in text)
@@ -118,7 +125,7 @@ def test_a_failure_is_shown_and_tried_again_until_it_is_mended(
 
 
 def test_a_wake_that_is_faster_than_the_page_shows_none(service: AddService, chromium: Browser) -> None:
-    with_page(service(), "page=10")
+    with_page(service(), "10s")
     chromium.go("http://127.0.0.1/")
     chromium.sees(lambda text: "A container that was asleep" in text)
     assert chromium.documents == [(200, "http://127.0.0.1/")]
@@ -153,25 +160,25 @@ def test_others_never_see_it(slow: Service, lab: Lab, chromium: Browser) -> None
 OWN = "etc/wakeport/moment.html"
 
 
-def own_page(web: Service, mode: int) -> None:
+def own_page(web: Service) -> Path:
     file = web.lab.root / OWN
     file.write_text("<h1>One moment, {{service}}</h1><ul>{{stages}}</ul>")
-    file.chmod(mode)
-    with_page(web, "page=0", f"page_file=/{OWN}")
+    with_page(web, "on", page_file=f"/{OWN}")
+    return file
 
 
-def test_a_page_of_the_user_s_own_is_read_in_the_sandbox(slow: Service, chromium: Browser) -> None:
-    own_page(slow, 0o644)
+def test_a_page_of_the_user_s_own_is_read_in_the_sandbox(bare: Service, chromium: Browser) -> None:
+    own_page(bare)
     chromium.go("http://127.0.0.1/")
     text = chromium.sees(lambda text: "to answer on" in text)
     assert text.startswith("One moment, web\n")
     chromium.sees(lambda text: APPLICATION in text)
 
 
-def test_one_that_the_proxy_may_not_read_is_no_reason_to_show_nothing(
-    slow: Service, chromium: Browser
+def test_one_that_the_proxy_may_read_no_more_is_no_reason_to_show_nothing(
+    bare: Service, chromium: Browser
 ) -> None:
-    own_page(slow, 0o600)
+    own_page(bare).chmod(0o600)
     chromium.go("http://127.0.0.1/")
     chromium.sees(lambda text: WAKING in text)
-    assert slow.moments(slow.units.proxy, f"page_file /{OWN} is not used")
+    assert bare.moments(bare.units.proxy, f"page_file /{OWN} is not used")
