@@ -118,6 +118,24 @@ class Datagrams:
         for flow in self.flows.values():
             flow.disconnect(self.loop)
 
+    def take_over(self, flow: Flow, regular: bool) -> None:
+        """Go on with a flow that another process has begun. Those that were silent longest come first."""
+        self.flows[flow.key] = flow
+        flow.queue = self.regulars if regular else self.strangers
+        flow.queue[flow] = None
+        if flow.sock is not None:
+            self.loop.watch(flow.sock.fileno(), READ, lambda _events: self._on_reply(flow))
+        if self.expiry is None:
+            self._arm()
+        self.came(flow)
+        if flow.kept:
+            self.kept_bytes += flow.kept_bytes + KEPT_OVERHEAD * len(flow.kept)
+            self.waiting[flow] = None
+            if self.target is None:
+                self.asks()
+            elif self.round is None:
+                self.round = self.loop.call_in(ROUND_EVERY, self._send_kept)
+
     def refuse(self) -> None:
         """Nothing will come of it: drop what was kept, and the flows that waited."""
         for flow in list(self.waiting):

@@ -59,8 +59,8 @@ def own_unit(cgroups: str = "/proc/self/cgroup") -> str:
 def job_type(unit: str, bus: str = BUS, within: float = WITHIN) -> str:
     """What systemd does with `unit`: `restart`, `stop` or another; empty for nothing. Raises Unanswered."""
     deadline = time.monotonic() + within
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(within)
             sock.connect(bus)
             # All of it at once: nothing depends on what the bus says before.
@@ -70,10 +70,10 @@ def job_type(unit: str, bus: str = BUS, within: float = WITHIN) -> str:
                     raise Unanswered(f"the bus refuses: {' '.join(map(str, body))}")
                 if kind == dbus.METHOD_RETURN and call == LIST:
                     return str(body[0][0][JOB_TYPE])
-        except (dbus.Malformed, LookupError, TypeError) as error:
-            raise Unanswered(f"the bus talks nonsense: {error}") from error
-        except OSError as error:
-            raise Unanswered(f"{bus}: {error}") from error
+    except (dbus.Malformed, LookupError, TypeError) as error:
+        raise Unanswered(f"the bus talks nonsense: {error}") from error
+    except OSError as error:
+        raise Unanswered(f"{bus}: {error}") from error
     raise Unanswered("the bus hung up")
 
 

@@ -16,11 +16,18 @@ UNSENT_MAX = 262_144  # bytes; a supervisor that has read nothing for so long ge
 class LeaseConnection:
     """Open from its creation (OSError where that fails) until `close()`, or until `ended` is called.
 
+    `inherited` is a connection that another process has opened, and that is gone on with here.
+
     A connection that systemd has accepted into the backlog counts as open although nobody reads it yet.
     """
 
     def __init__(
-        self, loop: Loop, path: str, heard: Callable[[Message], None], ended: Callable[[], None]
+        self,
+        loop: Loop,
+        path: str,
+        heard: Callable[[Message], None],
+        ended: Callable[[], None],
+        inherited: socket.socket | None = None,
     ) -> None:
         self.loop = loop
         self.heard = heard
@@ -28,13 +35,8 @@ class LeaseConnection:
         self.decoder = Decoder()
         self.unsent = b""
         self.is_open = True
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock = inherited or _connected_to(path)
         self.sock.setblocking(False)
-        try:
-            self.sock.connect(path)  # unix(7): at once, or EAGAIN where the backlog is full
-        except OSError:
-            self.sock.close()
-            raise
         self.loop.watch(self.sock.fileno(), READ, self._on_event)
 
     def say(self, message: Message) -> None:
@@ -81,3 +83,14 @@ class LeaseConnection:
         if not data and self.is_open:
             self.close()
             self.ended()
+
+
+def _connected_to(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        sock.connect(path)  # unix(7): at once, or EAGAIN where the backlog is full
+    except OSError:
+        sock.close()
+        raise
+    return sock

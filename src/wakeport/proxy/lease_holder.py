@@ -7,6 +7,7 @@ who waits: the new connection then lies in the lease socket's backlog until the 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 from wakeport.lease import STOPPING, Message
@@ -90,6 +91,25 @@ class LeaseHolder:
         self.hold()
         if old is not None:  # closed only now, so that there was no moment without a lease
             old.close()
+
+    def take_over(
+        self, sock: socket.socket, heard: bytes, unsent: bytes, state: str | None, busy: bool
+    ) -> None:
+        """Go on with the connection of a process before this one, where that has left off.
+
+        `heard` is the begin of a message that has not come to its end, `unsent` what is still to be said.
+        """
+        self.connection = LeaseConnection(self.loop, self.path, self._on_message, self._on_end, sock)
+        self.connection.decoder.pending = heard
+        self.connection.unsent = unsent
+        self.state = state
+        self.busy = busy
+
+    def take_over_predecessor(self, sock: socket.socket) -> None:
+        """There is a supervisor that the process before this one saw stopping, and waited for."""
+        self.predecessor = LeaseConnection(
+            self.loop, self.path, lambda _message: None, self._on_predecessor_end, sock
+        )
 
     def report(self, use: list[str]) -> None:
         """Tell what the lease is for: the clients, for people who look at `wakeport status`."""

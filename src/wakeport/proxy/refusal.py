@@ -76,6 +76,12 @@ class Refusals:
         self.under_way.add(refusal)
         refusal.begin_answer(answer)
 
+    def let_finish(self, client: Client) -> None:
+        """It has its answer, from a process before this one, and may still be sending its request."""
+        refusal = Refusal(self, client)
+        self.under_way.add(refusal)
+        refusal.await_end()
+
     def reset(self, client: Client) -> None:
         refusal = Refusal(self, client)
         refusal.reset()
@@ -145,6 +151,9 @@ class Refusal:
             self.reset()  # a few kilobytes, and no room for them in an empty buffer: the client has gone
             return
         self.sock.shutdown(socket.SHUT_WR)
+        self.await_end()
+
+    def await_end(self) -> None:
         self.answered = True
         # Watched anew, it reports at once what has come before.
         self._expect(DRAIN_WITHIN, self._close)

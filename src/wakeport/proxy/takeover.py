@@ -1,0 +1,180 @@
+"""Going on with what another proxy has left in its box: the other half of handover.py.
+
+Loaded only where systemd passes a box.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+
+from wakeport.activation import forget_stored
+from wakeport.loop import READ, WRITE
+from wakeport.proxy import box
+from wakeport.proxy.box import Record
+from wakeport.proxy.dialer import address_from
+from wakeport.proxy.door import Client
+from wakeport.proxy.refusal import Failure
+from wakeport.proxy.relay import Relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from wakeport.proxy.proxy import Proxy
+
+_LINGER = struct.pack("ii", 0, 0)  # struct linger, socket(7): the default again
+
+
+def take_over(proxy: Proxy, fd: int) -> None:
+    """Go on with everything that the predecessor has left in the box."""
+    with socket.socket(fileno=fd) as inherited:
+        records, wrong = box.unpack(inherited)
+    forget_stored()
+    if wrong:
+        print(f"of the predecessor's connections some are lost: {wrong}", file=sys.stderr, flush=True)
+    for record in records:
+        _RESTORE[record.facts["kind"]](proxy, record)
+    if proxy.served:
+        proxy.lease.hold()
+        proxy.reports.changed()
+
+
+def _restore_lease(proxy: Proxy, record: Record) -> None:
+    sock = socket.socket(fileno=record.descriptors["lease"])
+    facts, data = record.facts, record.data
+    proxy.lease.take_over(sock, data["heard"], data["unsent"], facts["state"], facts["busy"])
+    if facts["targets"] is not None:
+        proxy.targets = {key: address_from(said) for key, said in facts["targets"].items()}
+        proxy.flows.connect(proxy.targets)
+
+
+def _restore_predecessor(proxy: Proxy, record: Record) -> None:
+    proxy.lease.take_over_predecessor(socket.socket(fileno=record.descriptors["lease"]))
+
+
+def _restore_failure(proxy: Proxy, record: Record) -> None:
+    proxy.failure = _failure(record.facts)
+
+
+def _failure(facts: dict[str, Any]) -> Failure:
+    return Failure(facts["reason"], facts["retry_after"])
+
+
+def _restore_held(proxy: Proxy, record: Record) -> None:
+    client = _arrived(proxy, record)
+    if client is not None:
+        proxy.admit(client)
+
+
+def _restore_arrived(proxy: Proxy, record: Record) -> None:
+    client = _arrived(proxy, record)
+    if client is not None:
+        proxy.door.admit(client)
+
+
+def _restore_introduced(proxy: Proxy, record: Record) -> None:
+    client = _arrived(proxy, record)
+    if client is None:
+        return
+    if proxy.entrance is None:
+        proxy.admit(client)
+    else:
+        proxy.linger.somebody()
+        proxy.entrance.meet(client)
+
+
+def _restore_refused(proxy: Proxy, record: Record) -> None:
+    proxy.linger.somebody()
+    client = _client(proxy, record)
+    if record.facts["why"] is None:
+        proxy.refusals.let_finish(client)
+    else:
+        proxy.refusals.refuse(client, _failure(record.facts["why"]))
+
+
+def _restore_relay(proxy: Proxy, record: Record) -> None:
+    client = _client(proxy, record)
+    proxy.linger.somebody()
+    relay = Relay(
+        proxy.loop, client.sock, _connection(record, "target"), lambda: proxy.on_client_gone(client)
+    )
+    proxy.served[client] = relay
+    proxy.pulse.begin()
+    relay.client.ended, relay.target.ended = record.facts["ended"]
+    for side, name in (relay.client, "to_client"), (relay.target, "to_target"):
+        if record.data[name]:
+            side.pending = memoryview(record.data[name])
+    for side in relay.client, relay.target:
+        reading = 0 if side.ended or side.peer.pending is not None else READ
+        side.interest = reading | (WRITE if side.pending is not None else 0)
+        # Also where there is nothing to wait for but an error.
+        proxy.loop.watch(side.fd, side.interest, side.on_event)
+
+
+def _restore_flow(proxy: Proxy, record: Record) -> None:
+    facts, data = record.facts, record.data
+    known = [datagrams for target, datagrams in proxy.flows.listeners if target == facts["target"]]
+    sock = socket.socket(fileno=record.descriptors["target"]) if record.descriptors else None
+    if not known:
+        if sock is not None:
+            sock.close()
+        return
+    from wakeport.proxy.flow import Flow
+
+    flow = Flow((_as_tuple(facts["address"]), data.pop("asked")))
+    flow.answered, flow.last, flow.sock = facts["answered"], facts["last"], sock
+    for kept in data.values():
+        flow.keep(kept)
+    known[0].take_over(flow, facts["regular"])
+
+
+def _arrived(proxy: Proxy, record: Record) -> Client | None:
+    """A client that has no target yet; None where there is none for it, and it has been turned away."""
+    client, target = _client(proxy, record), record.facts["target"]
+    places = [listener.target for listener in proxy.given.listeners]
+    if client.listener < len(places) and places[client.listener] == target:
+        return client
+    # The units have changed: the listener that it came to is another one now, or none.
+    if target not in places:
+        proxy.linger.somebody()
+        proxy.refusals.refuse(client, Failure(f"the service has no target {target} any more", 0.0))
+        return None
+    client.listener = places.index(target)
+    return client
+
+
+def _client(proxy: Proxy, record: Record) -> Client:
+    """The client of a record, which has its place inside."""
+    facts = record.facts["client"]
+    client = Client(_connection(record, "client"), facts["address"], facts["listener"])
+    for name, value in facts.items():
+        setattr(client, name, _as_tuple(value))
+    proxy.door.inside += 1
+    return client
+
+
+def _connection(record: Record, name: str) -> socket.socket:
+    sock = socket.socket(fileno=record.descriptors[name])
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+    return sock
+
+
+def _as_tuple(value: object) -> Any:
+    """JSON has no tuples, and addresses are."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+_RESTORE = {
+    "arrived": _restore_arrived,
+    "failure": _restore_failure,
+    "flow": _restore_flow,
+    "held": _restore_held,
+    "introduced": _restore_introduced,
+    "lease": _restore_lease,
+    "predecessor": _restore_predecessor,
+    "refused": _restore_refused,
+    "relay": _restore_relay,
+}
