@@ -102,7 +102,8 @@ def _proxy(service: Service, called: Names, behind: list[str], facts: Facts) -> 
                 ("Requires", called.socket),
                 # A proxy that outlived the lease socket would ask in vain; a fresh one brings it back.
                 ("PartOf", called.lease),
-                ("After", f"{called.socket} {called.lease}"),
+                # The bus tells it a stop from a restart, and at a shutdown has to go after it.
+                ("After", f"{called.socket} {called.lease} dbus.socket dbus.service"),
                 *NO_START_LIMIT,
             ],
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from wakeport.activation import listening_fds, notify
+from wakeport.activation import notify, passed_fds
 from wakeport.loop import Loop
 from wakeport.proxy import options, pipe
 from wakeport.proxy.door import capacity_within, inherited_listeners, raise_descriptor_limit
@@ -16,18 +16,31 @@ DRAIN_WITHIN = 3.0  # seconds after SIGTERM for those who are being served
 def main() -> None:
     given = options.from_command_line()
     capacity = capacity_within(raise_descriptor_limit() - pipe.DESCRIPTORS)
-    listeners = inherited_listeners(len(given.listeners), listening_fds())
+    listening, stored = passed_fds()
+    listeners = inherited_listeners(len(given.listeners), listening)
     loop = Loop()
     proxy = Proxy(loop, given, listeners, capacity)
-
-    def on_sigterm() -> None:
-        """Serve no one new; who is served gets a moment to finish, and who waits a last chance."""
-        loop.call_in(DRAIN_WITHIN, loop.stop)
-        proxy.drain()
-
-    loop.on_signal(signal.SIGTERM, on_sigterm)
+    # Heard before the box is opened: a second restart would find it empty.
+    loop.on_signal(signal.SIGTERM, loop.stop)
     proxy.open()
-    notify("READY=1", "STATUS=Waiting for a client")
+    for box in stored:
+        from wakeport.proxy.takeover import take_over
+
+        take_over(proxy, box)
+    notify("READY=1", *([] if stored else ["STATUS=Waiting for a client"]))
     loop.run_forever()
+    if not proxy.is_empty:
+        from wakeport.proxy.handover import hand_over
+
+        if not hand_over(proxy):
+            drain(loop, proxy)
     notify("STOPPING=1")
     proxy.cut_off()
+
+
+def drain(loop: Loop, proxy: Proxy) -> None:
+    """Serve no one new; who is served gets a moment to finish, and who waits a last chance."""
+    loop.on_signal(signal.SIGTERM, lambda: None)
+    loop.call_in(DRAIN_WITHIN, loop.stop)
+    proxy.drain()
+    loop.run_forever()
