@@ -34,6 +34,9 @@ def main() -> None:
 
         if not hand_over(proxy):
             drain(loop, proxy)
+            # Somebody may have asked for a start meanwhile.
+            if not proxy.is_empty:
+                hand_over(proxy)
     notify("STOPPING=1")
     proxy.cut_off()
 
