@@ -27,6 +27,9 @@ class Systemd:
         """Stop and wait until stopped; a unit that is not loaded counts as stopped."""
         self._do("stop", *units, known={NOT_LOADED})
 
+    def restart_if_running(self, *units: str) -> None:
+        self._do("try-restart", *units)
+
     def enable(self, *units: str) -> None:
         self._do("enable", "--quiet", *units)
 

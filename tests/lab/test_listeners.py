@@ -93,6 +93,18 @@ def test_systemd_can_set_whatever_one_kind_of_listener_asks_for(lab: Lab, listen
         assert f"rb{2 * 4 * 1024 * 1024}," in lab.run(["ss", "-Hlnum", "sport = :53"]).stdout
 
 
+def test_a_proxy_that_serves_hears_of_new_words_at_once(service: AddService) -> None:
+    web = service(idle="1h")
+    with connect(web.lab) as client:
+        ask(client)
+        edit(web, "[[listener]]", '[[listener]]\nsend_proxy = "v1"')
+        apply(web)
+        assert web.get().status == 400, "nginx was not told to expect a header"
+        edit(web, 'send_proxy = "v1"\n', "")
+        apply(web)
+        assert web.get().served
+
+
 def test_who_says_nothing_stays_with_the_kernel(service: AddService) -> None:
     """With DeferAcceptSec= systemd does not hear of a connection before its first byte, or its end."""
     web = service(idle="1h")

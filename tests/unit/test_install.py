@@ -137,11 +137,12 @@ def test_a_changed_listener_stops_the_socket_and_its_proxy(host: TestHost) -> No
     ]
 
 
-def test_a_changed_target_stops_the_proxy_only(host: TestHost) -> None:
+def test_a_changed_target_restarts_the_proxy_only(host: TestHost) -> None:
     bring(host, web(to=80))
     host.systemd.asked.clear()
     bring(host, web(to=8080))
-    assert host.systemd.asked[:2] == ["daemon-reload", "stop wakeport-web.service"]
+    assert host.systemd.asked[:2] == ["daemon-reload", "try-restart wakeport-web.service"]
+    assert not any(asked.startswith("stop") for asked in host.systemd.asked)
 
 
 def listening(*listeners: dict[str, Any]) -> Service:
@@ -184,14 +185,27 @@ def test_a_proxy_that_runs_does_not_hear_of_new_words(host: TestHost, new: dict[
     bring(host, web())
     host.systemd.asked.clear()
     bring(host, listening({"on": "80", "to": 80, **new}))
-    assert host.systemd.asked[:2] == ["daemon-reload", "stop wakeport-web.service"]
+    assert host.systemd.asked[:2] == ["daemon-reload", "try-restart wakeport-web.service"]
+
+
+def test_a_proxy_that_heard_of_new_words_in_vain_hears_the_old_ones_again(host: TestHost) -> None:
+    bring(host, web())
+    host.systemd.asked.clear()
+    once = iter([True])
+    host.systemd.fails = lambda asked: asked.startswith("enable") and next(once, False)
+    with pytest.raises(Problem):
+        bring(host, listening({"on": "80", "to": 80, "page": "on"}))
+    assert [asked for asked in host.systemd.asked if "try-restart" in asked or "reload" in asked] == [
+        "daemon-reload",
+        "try-restart wakeport-web.service",
+    ] * 2
 
 
 def test_more_patience_with_held_clients_stops_nothing(host: TestHost) -> None:
     bring(host, web())
     host.systemd.asked.clear()
     bring(host, web(hold_max=5, hold_for="2min", idle="1min"))
-    assert not any(asked.startswith("stop") for asked in host.systemd.asked)
+    assert not any(asked.startswith(("stop", "try-restart")) for asked in host.systemd.asked)
 
 
 def test_another_container_stops_the_supervisor(host: TestHost) -> None:

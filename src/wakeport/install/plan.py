@@ -28,6 +28,7 @@ class Plan(NamedTuple):
     service: str
     changes: list[Change]
     stop: list[str]  # units that cannot go on as they are
+    restart: list[str]  # those that can, as a new process
     renew: bool  # the supervisor has a new command line, which it can take over without a stop
 
     def diff(self, layout: Layout) -> str:
@@ -50,7 +51,11 @@ def plan(layout: Layout, service: str, units: dict[str, str], settings: str | No
     old = {change.path.name: change.old or "" for change in unit_changes}
     new = {change.path.name: change.new or "" for change in unit_changes}
     changes = [change for change in changes + unit_changes if change.old != change.new]
-    return Plan(service, changes, _to_stop(called, old, new), _exec(old, called) != _exec(new, called))
+    stop = _to_stop(called, old, new)
+    # What it is told of its listeners, a proxy hears when it starts.
+    retold = called.proxy not in stop and _differ("target=.*", old[called.proxy], new[called.proxy])
+    restart = [called.proxy] if retold else []
+    return Plan(service, changes, stop, restart, _exec(old, called) != _exec(new, called))
 
 
 def removal(layout: Layout, service: str) -> Plan:
@@ -60,7 +65,7 @@ def removal(layout: Layout, service: str) -> Plan:
     changes = [Change(layout.unit(name), _read(layout.unit(name)), None) for name in units]
     refuse_foreign(changes, service)
     changes.append(Change(layout.settings(service), _read(layout.settings(service)), None))
-    return Plan(service, [change for change in changes if change.old is not None], units, renew=False)
+    return Plan(service, [change for change in changes if change.old is not None], units, [], renew=False)
 
 
 def refuse_existing(layout: Layout, service: str) -> None:
@@ -92,14 +97,11 @@ def _to_stop(called: Names, old: dict[str, str], new: dict[str, str]) -> list[st
 
     Of a socket whose ListenStream= changed, daemon-reload alone leaves a unit that is
     "active" and refuses on the old and on the new port (measured on 252); its mode, too,
-    is that with which it was opened. A live proxy cannot follow to other targets and
-    rules, nor a supervisor to another container.
+    is that with which it was opened. A supervisor cannot follow to another container.
     """
     stop = []
     if _differ(f"(?m)^(?:{'|'.join(OPENED_WITH)})=.*", old[called.socket], new[called.socket]):
         stop += [called.socket, called.proxy]
-    elif _differ(r"target=.*", old[called.proxy], new[called.proxy]):
-        stop += [called.proxy]
     if _differ(r"\b(?:container|runtime)=[^\s\"]+", old[called.supervisor], new[called.supervisor]):
         stop += [called.supervisor]
     return stop
