@@ -100,6 +100,7 @@ def test_a_proxy_that_serves_hears_of_new_words_at_once(service: AddService) -> 
         edit(web, "[[listener]]", '[[listener]]\nsend_proxy = "v1"')
         apply(web)
         assert web.get().status == 400, "nginx was not told to expect a header"
+        assert ask(client).startswith("<!doctype html>"), "whoever was there before is still served"
         edit(web, 'send_proxy = "v1"\n', "")
         apply(web)
         assert web.get().served
