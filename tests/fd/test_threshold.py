@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.fd import udp
 from tests.fd.conftest import House, Program, Target, eventually, everything
 from tests.lab.rounds import rounds
 from wakeport.proxy.proxy_header import encode
@@ -273,6 +274,22 @@ def test_unix_clients_are_judged_too(house: House, tmp_path: Path) -> None:
     judging(house, ASLEEP)
     assert everything(house.client(say=PROBE)).endswith(b"asleep")
     assert nobody_asked(house)
+
+
+@pytest.mark.parametrize("state", ["asleep", "awake"])
+def test_a_datagram_that_may_not_wake_passes_while_it_is_awake(house: House, state: str) -> None:
+    udp.listen(house)
+    with udp.target(lambda data: [data.upper()]) as target:
+        words = ["target=80/udp", f"rule={json.dumps({'then': 'close'})}", publish(house, state)]
+        proxy = house.proxy(targets=words)
+        client = udp.client(house)
+        client.send(b"hello")
+        if state == "awake":
+            target.awake(house.lease.accept())
+            assert client.recv(100) == b"HELLO"
+        else:
+            assert proxy.wait() == 0
+            assert nobody_asked(house)
 
 
 def test_after_a_failure_a_probe_is_still_told_that_it_sleeps(house: House) -> None:

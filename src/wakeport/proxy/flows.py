@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Flows:
     """`came` gets each new flow and `gone` each that is over; `asks` is called when one waits for a target.
 
-    While there is none, `may_wake` says whether a new flow may begin to wait.
+    While there is none, `may_wake` says whether a new flow may begin to wait. Where the container `is_awake`
+    all the same, as others know, rules keep nobody out.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class Flows:
         gone: Callable[[Flow], None],
         asks: Callable[[], None],
         may_wake: Callable[[], bool],
+        is_awake: Callable[[], bool],
     ) -> None:
         self.loop = loop
         self.came = came
         self.gone = gone
         self.asks = asks
         self.may_wake = may_wake
+        self.is_awake = is_awake
         self.listeners: list[tuple[str, Datagrams]] = []
 
     def add(self, sock: socket.socket, listener: Listener, capacity: int) -> None:
@@ -52,7 +55,9 @@ class Flows:
         from wakeport.proxy.rules import WAKE, Rules
 
         rules = Rules(listener.rules)
-        return lambda address: self.may_wake() and rules.verdict(address, b"", True) == WAKE
+        return lambda address: (
+            self.may_wake() and (rules.verdict(address, b"", True) == WAKE or self.is_awake())
+        )
 
     @property
     def waiting(self) -> bool:

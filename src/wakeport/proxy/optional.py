@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from wakeport.proxy.proxy import Proxy
 
 
+def is_awake(proxy: Proxy) -> bool:
+    """Whether the container is, by the supervisor's last word to us, or the one to everybody."""
+    from wakeport.proxy.state_file import says_awake
+
+    return says_awake(proxy.given.status) if proxy.lease.state is None else proxy.lease.state == AWAKE
+
+
 def entrance_of(proxy: Proxy) -> Entrance | None:
     """None where no listener asks anything of its clients but to come.
 
@@ -20,17 +27,12 @@ def entrance_of(proxy: Proxy) -> Entrance | None:
     if not any(listener.accept_proxy or listener.judges for listener in given.listeners):
         return None
     from wakeport.proxy.entrance import Entrance
-    from wakeport.proxy.state_file import says_awake
-
-    def is_awake() -> bool:
-        """By the supervisor's last word to us, or the one to everybody."""
-        return says_awake(given.status) if proxy.lease.state is None else proxy.lease.state == AWAKE
 
     return Entrance(
         loop=proxy.loop,
         listeners=given.listeners,
         refusals=proxy.refusals,
-        is_awake=is_awake,
+        is_awake=lambda: is_awake(proxy),
         come_in=proxy.admit,
         gone=proxy.on_refused,
     )

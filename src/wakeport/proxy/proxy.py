@@ -14,7 +14,7 @@ from wakeport.proxy.flows import Flows
 from wakeport.proxy.held import WaitingRoom
 from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.linger import Linger
-from wakeport.proxy.optional import entrance_of, pages_of
+from wakeport.proxy.optional import entrance_of, is_awake, pages_of
 from wakeport.proxy.options import Options
 from wakeport.proxy.pace import Pace
 from wakeport.proxy.patience import Patience
@@ -63,7 +63,9 @@ class Proxy:
         self.pages = pages_of(self)
         streams = {index: sock for index, sock in enumerate(listeners) if sock.type == socket.SOCK_STREAM}
         self.door = Door(loop, streams, self.admit if self.entrance is None else self.receive, capacity)
-        self.flows = Flows(loop, self.on_flow, self.on_served, self.on_flow_waits, self.may_flow)
+        self.flows = Flows(
+            loop, self.on_flow, self.on_served, self.on_flow_waits, self.may_flow, lambda: is_awake(self)
+        )
         for index, sock in enumerate(listeners):
             if index not in streams:
                 self.flows.add(sock, given.listeners[index], capacity)
