@@ -23,6 +23,10 @@ COMMAND: Final = """exec chromium --headless --no-sandbox --remote-debugging-pip
 3<&0 4>&1 </dev/null >/dev/null 2>&1"""
 
 
+class Refused(Exception):
+    """The browser did not do what it was told; the text is its own."""
+
+
 class Browser:
     """One tab. `documents` are the statuses and addresses of what was navigated to, in order."""
 
@@ -41,12 +45,13 @@ class Browser:
             self.do(f"{domain}.enable")
 
     def do(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One command of the protocol, and its result."""
+        """One command of the protocol, and its result. Raises Refused."""
         number = self._send(method, parameters)
         deadline = time.monotonic() + PATIENCE
         while (message := self._next(deadline)).get("id") != number:
             self._note(message)
-        assert "error" not in message, message["error"]
+        if "error" in message:
+            raise Refused(f"{method}: {message['error']}")
         result: dict[str, Any] = message["result"]
         return result
 
@@ -55,12 +60,16 @@ class Browser:
         self._send("Page.navigate", {"url": address})
 
     def look(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page as it is now."""
+        """The value of a JavaScript expression in the page as it is now; Refused between two pages."""
         found = self.do("Runtime.evaluate", expression=expression, returnByValue=True)
         return found["result"].get("value")
 
     def text(self) -> str:
-        return str(self.look("document.body ? document.body.innerText : ''"))
+        """What there is to read; nothing between two pages."""
+        try:
+            return str(self.look("document.body ? document.body.innerText : ''"))
+        except Refused:
+            return ""
 
     def sees(self, condition: Callable[[str], bool]) -> str:
         """The text of the page, once `condition` holds for it."""
