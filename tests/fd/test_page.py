@@ -182,6 +182,47 @@ def test_who_comes_while_it_is_awake_gets_no_page(house: House) -> None:
         assert house.client(say=BROWSER).recv(len(BROWSER)) == BROWSER
 
 
+DOUBTS_AT_ONCE = "import wakeport.proxy.pages as pages; pages.FIRST_WORD_WITHIN = 0.01"
+SLOW_TO_DOUBT = "import wakeport.proxy.pages as pages; pages.FIRST_WORD_WITHIN = 20"
+
+
+def test_a_container_that_was_awake_all_along_shows_no_page(house: House) -> None:
+    """A proxy that has just started does not know yet, and asks first."""
+    target = house.target()
+    house.proxy("page=0", before=SLOW_TO_DOUBT)
+    client = house.client(say=BROWSER)
+    lease = house.lease.accept()
+    assert still_open(client)
+    lease.awake(target.port)
+    assert client.recv(len(BROWSER)) == BROWSER
+
+
+def test_who_comes_again_after_a_pause_sees_no_page(house: House) -> None:
+    """The lease was released in the meantime, so the supervisor has to say once more that it is awake."""
+    target = house.target()
+    house.proxy("page=0", before=SLOW_TO_DOUBT)
+    first = house.client(say=BROWSER)
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert first.recv(len(BROWSER)) == BROWSER
+    first.close()
+    lease.hear_until(lambda message: message.get("busy") is False)
+    again = house.client(say=BROWSER)
+    lease.hear_until(lambda message: message.get("busy") is True)
+    assert still_open(again)
+    lease.awake(target.port)
+    assert again.recv(len(BROWSER)) == BROWSER
+
+
+def test_the_supervisor_s_first_word_is_enough_for_a_page(house: House) -> None:
+    house.proxy("page=0", before=SLOW_TO_DOUBT)
+    client = house.client(say=BROWSER)
+    lease = house.lease.accept()
+    assert still_open(client)
+    lease.tell("waking", waits_for="one")
+    read_until(client, b"<li>Waiting for one")
+
+
 def test_a_container_that_has_gone_shows_the_page_again(house: House) -> None:
     """The target refuses: the supervisor is asked anew, and the browser sees why it takes longer."""
     target = house.target()
@@ -238,9 +279,9 @@ def test_who_comes_back_before_the_failure_is_over_gets_it_as_a_page_too(house: 
 
 
 def test_a_supervisor_that_never_answers_is_told_too(house: House) -> None:
-    house.proxy("answer_within=0.3", "page=0")
+    house.proxy("answer_within=1", "page=0", before=DOUBTS_AT_ONCE)
     client = house.client(say=BROWSER)
-    assert b"no supervisor answered on the lease within 0.3 s" in unchunked(everything(client))
+    assert b"no supervisor answered on the lease within 1 s" in unchunked(everything(client))
 
 
 def test_who_looks_at_a_page_is_a_client_like_others(house: House) -> None:
@@ -251,6 +292,7 @@ def test_who_looks_at_a_page_is_a_client_like_others(house: House) -> None:
     read_until(client, b"is waking up")
     descriptors = proxy.descriptors()
     other = house.client(say=BROWSER)
+    read_until(other, b"is waking up")
     in_use(lease, 2)
     other.close()  # a closed tab says no more than this
     in_use(lease, 1)
@@ -288,7 +330,7 @@ def test_who_has_ended_its_side_is_no_browser_and_has_not_left(house: House) -> 
 
 def test_a_page_counts_where_the_deadline_of_those_who_wait_is_kept(house: House) -> None:
     """A held client leaves, and only a page is left: its wake is given up in time all the same."""
-    house.proxy("answer_within=0.5", "page=0")
+    house.proxy("answer_within=1", "page=0", before=DOUBTS_AT_ONCE)
     held, shown = house.client(say=b"held"), house.client(say=BROWSER)
     in_use(house.lease.accept(), 2)
     read_until(shown, b"is waking up")
@@ -332,11 +374,13 @@ def test_who_never_reads_is_given_up(house: House) -> None:
     proxy = house.proxy("page=0", f"page_file={file}", before=soon)
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.settimeout(PATIENCE)
     deaf.connect(house.listeners[0].getsockname())
     house.clients.append(deaf)
     deaf.sendall(BROWSER)
     lease = house.lease.accept()
-    in_use(lease, 1)
+    lease.tell("waking", waits_for="one")
+    assert deaf.recv(1, socket.MSG_PEEK)
     lease.awake(1)
     assert proxy.wait() == 0
 
@@ -362,7 +406,10 @@ def test_who_looks_at_a_page_takes_no_place_in_the_waiting_room(house: House) ->
 def test_pages_do_not_spin(house: House) -> None:
     proxy = house.proxy("page=0")
     clients = [house.client(say=words) for words in (BROWSER, BROWSER[:-1], *HELD.values()) for _ in range(3)]
-    in_use(house.lease.accept(), len(clients))
+    lease = house.lease.accept()
+    lease.tell("waking", waits_for="one")
+    read_until(clients[0], b"<li>Waiting for one")
+    in_use(lease, len(clients))
     before = proxy.processor_time()
     threading.Event().wait(0.5)
     assert proxy.processor_time() - before <= 3  # of 50 ticks

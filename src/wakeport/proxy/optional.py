@@ -45,12 +45,18 @@ def pages_of(proxy: Proxy) -> Pages | None:
         return None
     from wakeport.proxy.pages import Pages
 
+    def waiting() -> bool | None:
+        """For the container; None where the supervisor has yet to say whether it is awake."""
+        if proxy.targets is not None or proxy.leaving:
+            return False
+        return None if proxy.lease.state is None else True
+
     pages = Pages(
         loop=proxy.loop,
         service=given.name,
         listeners=given.listeners,
         room=proxy.room,
-        waiting=lambda: proxy.targets is None and not proxy.leaving,
+        waiting=waiting,
         taken=proxy.mind_the_room,
         gone=proxy.on_client_gone,
     )

@@ -25,6 +25,10 @@ from wakeport.proxy.refusal import Failure
 
 RETRY_AFTER = 5.0  # seconds; for programs that got the page all the same, since nobody knows better yet
 
+# Of a container that is awake the supervisor says so as its first word, some milliseconds after it is asked,
+# and nobody is to see a page in that time. One that says nothing is just being started, or cannot be.
+FIRST_WORD_WITHIN = 0.5  # seconds
+
 STAGES_MAX = 32  # of one wake; there are two to four, and more where its supervisor crashes again and again
 
 # Reverse proxies give up on a response of which nothing comes (nginx after 60 s).
@@ -47,9 +51,9 @@ class Stage:
 class Pages:
     """Everyone who has a page before them. `gone` is called with each when its socket is given up.
 
-    `waiting` says whether the container is still waited for: who is held for another reason is about to
-    be served, and a page would only be in the way. `taken` is called when one was taken out of the room.
-    The number of pages is that of those who still wait.
+    `waiting` says whether the container is waited for, and None as long as nobody has told; who is held for
+    another reason is about to be served, and a page would only be in the way. `taken` is called when one was
+    taken out of the room. The number of pages is that of those who still wait.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class Pages:
         service: str,
         listeners: list[Listener],
         room: WaitingRoom,
-        waiting: Callable[[], bool],
+        waiting: Callable[[], bool | None],
         taken: Callable[[], None],
         gone: Callable[[Client], None],
     ) -> None:
@@ -70,6 +74,7 @@ class Pages:
         self.taken = taken
         self.gone = gone
         self.templates: dict[str, Template] = {}
+        self.unsure: dict[Client, None] = {}  # due for a page, unless the container turns out to be awake
         self.streams: dict[Client, PageStream] = {}
         self.stages: list[Stage] = []
         self.began = 0.0
@@ -86,18 +91,25 @@ class Pages:
         delay = self.listeners[client.listener].page
         if delay is None:
             return
-
-        def look() -> None:
-            self.room.look_at(client, lambda first, ended: self._seen(client, first, ended))
-
         if delay:
-            self.loop.call_in(delay, look)
+            self.loop.call_in(delay, lambda: self._on_due(client))
         else:
-            look()
+            self._on_due(client)
+
+    def _on_due(self, client: Client) -> None:
+        if self.waiting() is None:
+            self.unsure[client] = None
+            self.loop.call_in(FIRST_WORD_WITHIN, lambda: self._look(client))
+        else:
+            self._look(client)
+
+    def _look(self, client: Client) -> None:
+        self.unsure.pop(client, None)
+        self.room.look_at(client, lambda first, ended: self._seen(client, first, ended))
 
     def _seen(self, client: Client, first: bytes, ended: bool) -> bool:
         # A browser keeps its side open: who has ended it already could not be told from one who left.
-        if ended or not self.waiting():
+        if ended or self.waiting() is False:
             return True
         verdict = begins_navigation(first)
         if verdict:
@@ -123,8 +135,12 @@ class Pages:
         """The supervisor said something on the lease; failures come by `failed`, whoever found them."""
         state = message.get("state")
         if state == AWAKE:
+            self.unsure.clear()
             self._awake()
-        elif state == STOPPING:
+            return
+        for client in list(self.unsure):
+            self._look(client)
+        if state == STOPPING:
             self._next_stage("Waiting for the run before to stop")
         elif state == WAKING and message.get("waits_for"):
             self._next_stage(f"Waiting for {message['waits_for']}")
