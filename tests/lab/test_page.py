@@ -15,7 +15,7 @@ from lab import Lab
 from tests.lab.browser import Browser, browser
 from tests.lab.clients import connect
 from tests.lab.programs import DIES_AT_ONCE, WAKES_SLOWLY, python
-from tests.lab.services import AddService, Service
+from tests.lab.services import AddService, Service, eventually
 
 WAKING = "web is waking up"
 APPLICATION = "The application"
@@ -126,6 +126,16 @@ def test_a_failure_is_shown_and_tried_again_until_it_is_mended(
 
 def test_a_wake_that_is_faster_than_the_page_shows_none(service: AddService, chromium: Browser) -> None:
     with_page(service(), "10s")
+    chromium.go("http://127.0.0.1/")
+    chromium.sees(lambda text: "A container that was asleep" in text)
+    assert chromium.documents == [(200, "http://127.0.0.1/")]
+
+
+def test_a_container_that_is_awake_already_shows_none(service: AddService, chromium: Browser) -> None:
+    """Also where the proxy has left in the meantime, and its successor has to ask first."""
+    web = with_page(service(idle="60s"), "on")
+    assert web.get().served
+    eventually("the proxy has left", lambda: not web.pids(web.units.proxy))
     chromium.go("http://127.0.0.1/")
     chromium.sees(lambda text: "A container that was asleep" in text)
     assert chromium.documents == [(200, "http://127.0.0.1/")]
