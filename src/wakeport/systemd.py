@@ -27,7 +27,8 @@ class Systemd:
         """Stop and wait until stopped; a unit that is not loaded counts as stopped."""
         self._do("stop", *units, known={NOT_LOADED})
 
-    def restart_if_running(self, *units: str) -> None:
+    def restart_running(self, *units: str) -> None:
+        """Restart those that run, and wait until they do again; others stay as they are."""
         self._do("try-restart", *units)
 
     def enable(self, *units: str) -> None:

@@ -94,6 +94,20 @@ POURS: Final = _SERVE.format(
 """
 )
 
+# Serves ports 80 and 81, and answers each byte with the port that it came to.
+TWO_PORTS: Final = """
+import socketserver, threading
+
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        while self.request.recv(1):
+            self.request.sendall(b"%d\\n" % self.server.server_address[1])
+
+for port in (81, 80):
+    server = socketserver.ThreadingTCPServer(("", port), Handler)
+    threading.Thread(target=server.serve_forever).start()
+"""
+
 # Says everything back, to a thousand clients at once.
 ECHOES: Final = """
 import asyncio

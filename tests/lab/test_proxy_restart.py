@@ -15,7 +15,7 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import connect
-from tests.lab.programs import DIES_AT_ONCE, ECHOES, python
+from tests.lab.programs import DIES_AT_ONCE, ECHOES, TWO_PORTS, python
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service, eventually
 
@@ -28,20 +28,6 @@ NOBODY_WAITS = 10.0  # seconds; the row says 2, and on a busy machine a test may
 BLOCK = 16_384  # bytes that a transfer has under way at once
 BULK = 1_048_576  # bytes; enough to be spliced
 BULKS = 4  # of the transfers
-
-# Answers with the port that it was asked at.
-TWO_PORTS = """
-import socketserver, threading
-
-class Handler(socketserver.BaseRequestHandler):
-    def handle(self):
-        while self.request.recv(1):
-            self.request.sendall(b"%d\\n" % self.server.server_address[1])
-
-for port in (81, 80):
-    server = socketserver.ThreadingTCPServer(("", port), Handler)
-    threading.Thread(target=server.serve_forever).start()
-"""
 
 # Begins its answer at once, and ends it when the client has said so.
 IN_TWO_HALVES = """

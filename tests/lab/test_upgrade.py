@@ -16,7 +16,7 @@ import pytest
 import wakeport
 from lab import Lab
 from tests.lab.clients import ask, connect
-from tests.lab.programs import DIES_AT_ONCE, POURS, python
+from tests.lab.programs import DIES_AT_ONCE, POURS, TWO_PORTS, python
 from tests.lab.services import AddService, Service, eventually
 
 NEWER = "99.0.0"
@@ -50,7 +50,11 @@ def upgrade(service: Service, newer: str) -> None:
 
 def runs(service: Service, version: str) -> bool:
     """Whether the supervisor that runs is of that version."""
-    commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in service.pids(service.units.supervisor)]
+    return of_version(service, service.units.supervisor, version)
+
+
+def of_version(service: Service, unit: str, version: str) -> bool:
+    commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in service.pids(unit)]
     return any(f"/usr/local/lib/wakeport/{version}-" in command for command in commands)
 
 
@@ -64,7 +68,8 @@ def test_a_transfer_goes_on_across_an_upgrade(service: AddService, newer: str) -
         upgrade(web, newer)
         eventually("the newer supervisor", lambda: runs(web, NEWER))
         assert web.pids(web.units.supervisor) == supervisor
-        assert web.pids(web.units.proxy) == proxy
+        assert web.pids(web.units.proxy) != proxy
+        assert of_version(web, web.units.proxy, NEWER)
         while piece := client.recv(1 << 20):
             received.update(piece)
     whole = b"".join(number.to_bytes(8, "big") + bytes(range(256)) * 4096 for number in range(64))
@@ -119,17 +124,34 @@ def test_asleep_it_wakes_as_the_newer_version(service: AddService, newer: str) -
     assert [name.partition("-")[0] for name in copies] == [NEWER]
 
 
-def test_the_older_copy_goes_with_the_last_process_that_runs_from_it(service: AddService, newer: str) -> None:
+def test_the_older_copy_goes_when_nothing_runs_from_it_though_clients_are_served(
+    service: AddService, newer: str
+) -> None:
     web = service(idle="1s")
     copies = web.lab.root / "usr/local/lib/wakeport"
     with connect(web.lab) as client:
         ask(client)
         upgrade(web, newer)
-        assert len(list(copies.iterdir())) == 2  # the proxy that serves this client is of the older one
+        eventually("the newer supervisor", lambda: runs(web, NEWER))
+        upgrade(web, newer)
+        assert [path.name.partition("-")[0] for path in copies.iterdir()] == [NEWER]
         assert ask(client).startswith("<!doctype html>")
     web.falls_asleep()
-    upgrade(web, newer)
-    assert [path.name.partition("-")[0] for path in copies.iterdir()] == [NEWER]
+
+
+def test_clients_go_on_and_new_ones_follow_to_another_target(service: AddService) -> None:
+    web = service(image="python", command=python(TWO_PORTS), create=[DIES_AT_ONCE])
+    settings = web.lab.root / "etc/wakeport/web.toml"
+    with connect(web.lab) as before:
+        before.sendall(b"?")
+        assert before.recv(10) == b"80\n"
+        settings.write_text(settings.read_text().replace("to = 80", "to = 81"))
+        web.lab.run(["wakeport", "apply", "web"])
+        with connect(web.lab) as after:
+            after.sendall(b"?")
+            assert after.recv(10) == b"81\n"
+            before.sendall(b"?")
+            assert before.recv(10) == b"80\n"
 
 
 def test_a_version_that_cannot_be_executed_is_not_changed_to(service: AddService) -> None:

@@ -22,7 +22,8 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
     """Make the units of each NAME (or of all services) follow /etc/wakeport/NAME.toml.
 
     Also takes over a newer version of wakeport: a supervisor that runs changes to
-    it and keeps its container; a proxy that runs serves its clients to the end.
+    it and keeps its container; a proxy that runs hands its clients to the newer
+    one, and none of them notices.
     """
     layout = Layout()
     if not dry_run:

@@ -34,12 +34,13 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
         if plan.changes:
             host.systemd.reload()
         _stop(host, [unit for unit in plan.stop if not _is_socket(unit)])
-        _restart(host, plan.restart)
         host.systemd.enable(called.lease, called.socket)
         host.systemd.start(called.lease, called.socket)
         host.verify([listener.on for listener in service.listener])
         if plan.renew and called.supervisor not in plan.stop:
             _renew(host, service.name, called.supervisor, command)
+        if plan.restart:
+            host.systemd.restart_running(*plan.restart)
     except BaseException as failure:
         with _undisturbed():
             _put_back(host, plan, called, failure)
@@ -61,11 +62,6 @@ def _undisturbed() -> Iterator[None]:
 def _stop(host: Host, units: list[str]) -> None:
     if units:
         host.systemd.stop(*units)
-
-
-def _restart(host: Host, units: list[str]) -> None:
-    if units:
-        host.systemd.restart_if_running(*units)
 
 
 def _is_socket(unit: str) -> bool:
@@ -98,9 +94,10 @@ def _put_back(host: Host, plan: Plan, called: Names, failure: BaseException) -> 
     if plan.changes:
         steps.append(host.systemd.reload)
         steps.append(lambda: _stop(host, [unit for unit in plan.stop if not _is_socket(unit)]))
-        steps.append(lambda: _restart(host, [unit for unit in plan.restart if unit not in new]))
     if plan.changes and called.socket not in new:
         steps.append(lambda: host.systemd.start(called.lease, called.socket))
+    if plan.restart:
+        steps.append(lambda: host.systemd.restart_running(*plan.restart))
     steps += [partial(files.remove_empty, path) for path in (host.layout.configuration, host.layout.run)]
     steps.append(host.clean)
     for step in steps:

@@ -28,7 +28,7 @@ class Plan(NamedTuple):
     service: str
     changes: list[Change]
     stop: list[str]  # units that cannot go on as they are
-    restart: list[str]  # those that can, as a new process
+    restart: list[str]  # units whose next process goes on with every connection, if they run
     renew: bool  # the supervisor has a new command line, which it can take over without a stop
 
     def diff(self, layout: Layout) -> str:
@@ -52,9 +52,8 @@ def plan(layout: Layout, service: str, units: dict[str, str], settings: str | No
     new = {change.path.name: change.new or "" for change in unit_changes}
     changes = [change for change in changes + unit_changes if change.old != change.new]
     stop = _to_stop(called, old, new)
-    # What it is told of its listeners, a proxy hears when it starts.
-    retold = called.proxy not in stop and _differ("target=.*", old[called.proxy], new[called.proxy])
-    restart = [called.proxy] if retold else []
+    changed_proxy = old[called.proxy] != new[called.proxy] and called.proxy not in stop
+    restart = [called.proxy] if changed_proxy and _hands_over(called, old, new) else []
     return Plan(service, changes, stop, restart, _exec(old, called) != _exec(new, called))
 
 
@@ -97,14 +96,22 @@ def _to_stop(called: Names, old: dict[str, str], new: dict[str, str]) -> list[st
 
     Of a socket whose ListenStream= changed, daemon-reload alone leaves a unit that is
     "active" and refuses on the old and on the new port (measured on 252); its mode, too,
-    is that with which it was opened. A supervisor cannot follow to another container.
+    is that with which it was opened. A proxy that cannot hand over cannot follow to other
+    targets and rules, nor a supervisor to another container.
     """
     stop = []
     if _differ(f"(?m)^(?:{'|'.join(OPENED_WITH)})=.*", old[called.socket], new[called.socket]):
         stop += [called.socket, called.proxy]
+    elif _differ(r"target=.*", old[called.proxy], new[called.proxy]) and not _hands_over(called, old, new):
+        stop += [called.proxy]
     if _differ(r"\b(?:container|runtime)=[^\s\"]+", old[called.supervisor], new[called.supervisor]):
         stop += [called.supervisor]
     return stop
+
+
+def _hands_over(called: Names, old: dict[str, str], new: dict[str, str]) -> bool:
+    """Whether the proxy leaves its connections to the next one: socket-proxyd does not, nor did we once."""
+    return all("\nFileDescriptorStoreMax=" in texts[called.proxy] for texts in (old, new))
 
 
 def _differ(pattern: str, old: str, new: str) -> bool:
