@@ -245,13 +245,24 @@ def test_who_has_begun_when_somebody_else_wakes_it_passes(house: House) -> None:
 
 
 def test_the_threshold_holds_no_lease(house: House) -> None:
+    """Not for one whose lease it was, either: it was held on for as long as a silent client stayed."""
     target = house.target()
     judging(house, ASLEEP)
+    silent = house.client()
     visitor = house.client(say=VISIT)
     lease = house.lease.accept()
-    lease.awake(target.port)
-    assert visitor.recv(1024) == VISIT
+    lease.tell("waking")
+    lease.hear_until(lambda message: bool(message.get("use")))
+    visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     visitor.close()
+    lease.hear_until(lambda message: message.get("busy") is False)
+    # It wakes all the same; then whoever is there is not judged, and holds the lease like everyone else.
+    lease.awake(target.port)
+    lease.hear_until(lambda message: message.get("busy") is True)
+    lease.awake(target.port)
+    silent.sendall(PROBE)
+    assert silent.recv(1024) == PROBE
+    silent.close()
     lease.hear_until(lambda message: message.get("busy") is False)
 
 

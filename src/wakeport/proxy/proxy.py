@@ -280,6 +280,8 @@ class Proxy:
         self.reports.changed()
         if not self.somebody_waits:
             self.patience.end()
+        if not self.served and self.entrance is not None and self.entrance.threshold:
+            self.lease.release()  # who is being judged does not need the container
         self.on_place_free()
 
     def on_refused(self, _client: Client) -> None:
