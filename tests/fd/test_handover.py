@@ -40,7 +40,7 @@ class Manager:
         self.stored: int | None = None
         self.takes = True
 
-    def start(self, *words: str, due: bool = True, targets: int | None = None) -> Program:
+    def start(self, *words: str, due: bool = True) -> Program:
         """A proxy for the house's listeners, ready; with the box, where there is one."""
         house = self.house
         if not house.listeners:
@@ -52,7 +52,8 @@ class Manager:
             names.append("handover")
         environment = {"NOTIFY_SOCKET": self.path, "LISTEN_FDNAMES": ":".join(names)}
         before = f"import os; os.environ.update({environment!r});" + DUE.format(due=due) + PATIENT
-        served = [f"target={80 + index}/tcp" for index in range(targets or len(house.listeners))]
+        kinds = ["udp" if sock.type == socket.SOCK_DGRAM else "tcp" for sock in house.listeners]
+        served = [f"target={80 + index}/{kind}" for index, kind in enumerate(kinds)]
         given = ["name=web", f"lease={house.lease.path}", "ready_within=20", *served, *words]
         program = Program("wakeport.proxy.main", given, passed, before)
         house.programs.append(program)
@@ -85,10 +86,10 @@ class Manager:
         [barrier] = self.hear_until(b"BARRIER=1")
         os.close(barrier)
 
-    def restart(self, program: Program, *words: str, targets: int | None = None) -> Program:
+    def restart(self, program: Program, *words: str) -> Program:
         self.stop(program)
         assert program.wait() == 0
-        return self.start(*words, targets=targets)
+        return self.start(*words)
 
     def close(self) -> None:
         self.channel.close()
