@@ -119,7 +119,7 @@ class Proxy:
 
     def mind_the_room(self) -> None:
         """Whoever has no place in it stays in the kernel's backlog."""
-        if len(self.room) + (len(self.pages) if self.pages else 0) >= self.given.hold_max:
+        if len(self.room) >= self.given.hold_max:
             self.door.pause()
         else:
             self.door.resume()
