@@ -361,3 +361,23 @@ def test_nothing_of_it_is_left_open(manager: Manager, house: House) -> None:
     for _ in range(3):
         proxy = manager.restart(proxy)
     eventually(lambda: proxy.descriptors() == before)
+
+
+def test_a_waiting_page_ends_whole_and_the_successor_shows_the_next(manager: Manager, house: House) -> None:
+    """The browser asks again; what is held beside it goes on as it is."""
+    browser = b"GET / HTTP/1.1\r\nUser-Agent: Mozilla/5.0\r\nAccept: text/html\r\n\r\n"
+    target = house.target()
+    proxy = manager.start("page=0")
+    shown, held = house.client(say=browser), house.client(say=b"held")
+    lease = house.lease.accept()
+    lease.tell("waking", waits_for="one")
+    assert shown.recv(1, socket.MSG_PEEK)
+    manager.restart(proxy, "page=0")
+    page = everything(shown)
+    assert b"<li>Starting over</li>" in page
+    assert page.endswith(b"</html>\n\r\n0\r\n\r\n")
+    again = house.client(say=browser)
+    assert again.recv(64).startswith(b"HTTP/1.1 503 ")
+    lease.awake(target.port)
+    assert held.recv(4) == b"held"
+    assert b'http-equiv="refresh" content="0"' in everything(again)

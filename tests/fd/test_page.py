@@ -394,13 +394,15 @@ def test_who_pours_after_its_request_is_cut_off(house: House) -> None:
     assert proxy.wait() == 0
 
 
-def test_who_looks_at_a_page_takes_no_place_in_the_waiting_room(house: House) -> None:
+def test_who_looks_at_a_page_has_a_place_among_those_who_wait(house: House) -> None:
     house.proxy("hold_max=1", "page=0")
-    clients = [house.client(say=BROWSER) for _ in range(3)]
+    first, second = house.client(say=BROWSER), house.client(say=BROWSER)
     lease = house.lease.accept()
     lease.tell("waking", waits_for="one")
-    for client in clients:
-        read_until(client, b"<li>Waiting for one")
+    read_until(first, b"<li>Waiting for one")
+    assert still_open(second)
+    first.close()
+    read_until(second, b"<li>Waiting for one")
 
 
 def test_pages_do_not_spin(house: House) -> None:

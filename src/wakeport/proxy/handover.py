@@ -45,6 +45,8 @@ def hand_over(proxy: Proxy) -> bool:
         # would cut off everyone at each restart.
         print(f"this stop is taken for a restart: {reason}", file=sys.stderr, flush=True)
     proxy.room.put_back(proxy.dialer.recall())
+    if proxy.pages is not None:
+        proxy.pages.leave()  # a browser asks again by itself, and the successor shows it its own page
     try:
         if _leave(_collect(proxy)):
             return True

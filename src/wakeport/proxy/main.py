@@ -46,4 +46,5 @@ def drain(loop: Loop, proxy: Proxy) -> None:
     loop.on_signal(signal.SIGTERM, lambda: None)
     loop.call_in(DRAIN_WITHIN, loop.stop)
     proxy.drain()
-    loop.run_forever()
+    if not proxy.is_empty:
+        loop.run_forever()

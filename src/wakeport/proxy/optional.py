@@ -57,7 +57,6 @@ def pages_of(proxy: Proxy) -> Pages | None:
         listeners=given.listeners,
         room=proxy.room,
         waiting=waiting,
-        taken=proxy.mind_the_room,
         gone=proxy.on_client_gone,
     )
     proxy.refusals.page = pages.refusal

@@ -114,7 +114,7 @@ class PageStream:
             if self.ended and not self.whole:
                 self.whole = True
                 self.sock.shutdown(socket.SHUT_WR)
-                self._expire_in(CLOSES_WITHIN, self._close)
+                self._expire_in(CLOSES_WITHIN, self.close)
         except BlockingIOError:
             return
         except OSError:
@@ -126,13 +126,13 @@ class PageStream:
             while self.read <= REQUEST_MAX:
                 data = self.sock.recv(CHUNK)
                 if not data:
-                    self._close()  # a browser never ends its side alone
+                    self.close()  # a browser never ends its side alone
                     return
                 self.read += len(data)
         except BlockingIOError:
             return
         except OSError:
-            self._close()
+            self.close()
             return
         self._give_up()
 
@@ -141,7 +141,7 @@ class PageStream:
             self.timer.cancel()
         self.timer = self.loop.call_in(seconds, then)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         self._let_go(leg.close)
 
     def _give_up(self) -> None:

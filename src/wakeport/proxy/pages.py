@@ -52,8 +52,8 @@ class Pages:
     """Everyone who has a page before them. `gone` is called with each when its socket is given up.
 
     `waiting` says whether the container is waited for, and None as long as nobody has told; who is held for
-    another reason is about to be served, and a page would only be in the way. `taken` is called when one was
-    taken out of the room. The number of pages is that of those who still wait.
+    another reason is about to be served, and a page would only be in the way. The number of pages is that of
+    those who still wait.
     """
 
     def __init__(
@@ -63,7 +63,6 @@ class Pages:
         listeners: list[Listener],
         room: WaitingRoom,
         waiting: Callable[[], bool | None],
-        taken: Callable[[], None],
         gone: Callable[[Client], None],
     ) -> None:
         self.loop = loop
@@ -71,11 +70,11 @@ class Pages:
         self.listeners = listeners
         self.room = room
         self.waiting = waiting
-        self.taken = taken
         self.gone = gone
         self.templates: dict[str, Template] = {}
         self.unsure: dict[Client, None] = {}  # due for a page, unless the container turns out to be awake
         self.streams: dict[Client, PageStream] = {}
+        self.ending: dict[Client, PageStream] = {}  # have been told all, and are about to close
         self.stages: list[Stage] = []
         self.began = 0.0
         self.breathing = False
@@ -115,7 +114,6 @@ class Pages:
         if verdict:
             self.room.take_out(client)
             self._show(client, takes_chunks(first))
-            self.taken()
         return verdict is not None
 
     def _show(self, client: Client, chunked: bool) -> None:
@@ -127,6 +125,7 @@ class Pages:
 
     def _on_left(self, client: Client) -> None:
         self.streams.pop(client, None)
+        self.ending.pop(client, None)
         self.gone(client)
 
     # What it tells them.
@@ -167,15 +166,22 @@ class Pages:
         self._end_all(pieces.failed(failure.reason, again_in), again_in)
 
     def leave(self) -> None:
-        """This process ends before the wake does, and another will serve who asks again."""
+        """This process ends before the wake does, and another will serve who asks again.
+
+        Nobody's close is waited for: the kernel delivers what has been sent.
+        """
         self._end_all(pieces.moved_on(), 1)
+        for stream in list(self.ending.values()):
+            if stream.whole:
+                stream.close()
 
     def _end_all(self, last_item: bytes, again_in: int) -> None:
         if self.stages:
             self.stages[-1].seconds = now() - self.stages[-1].since
-        streams, self.streams = self.streams, {}
-        for stream in streams.values():
+        for stream in self.streams.values():
             stream.end(last_item, again_in)
+        self.ending |= self.streams
+        self.streams = {}
         self.stages = []
 
     def _breathe_later(self) -> None:
