@@ -27,7 +27,8 @@ class Pair:
 
     def unpack(self) -> tuple[list[Record], str]:
         self.sender.close()
-        return box.unpack(self.receiver)
+        records, problems = box.unpack(self.receiver)
+        return list(records), "; ".join(problems)
 
     def close(self) -> None:
         self.sender.close()
@@ -156,7 +157,7 @@ def test_with_too_few_descriptors_free_what_fits_is_there(pair: Pair, allowed: i
     free = sorted(set(range(2000)) - {int(one.name) for one in Path("/proc/self/fd").iterdir()})
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[allowed], hard))
     try:
-        found, wrong = box.unpack(pair.receiver)
+        found, wrong = pair.unpack()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert f"and {300 - allowed} connections with them" in wrong

@@ -71,26 +71,29 @@ def _write(file: BinaryIO, record: Record) -> None:
         file.write(data)
 
 
-def unpack(box: socket.socket) -> tuple[list[Record], str]:
-    """Take everything out; whoever has the records has to close what they name.
+def unpack(box: socket.socket) -> tuple[Iterator[Record], list[str]]:
+    """What is in it, record by record: thousands at once would stay on as memory of the process.
 
-    The text says what is wrong, and is empty where nothing is. A record that lacks a descriptor is left
-    out; sockets that belong to no record that can be used are reset.
+    Whoever gets a record has to close what it names. A record that lacks a descriptor is left out; sockets
+    that belong to no record that can be used are reset. What is wrong is in the list when all is taken out.
     """
+    problems: list[str] = []
+    return _take_out(box, problems), problems
+
+
+def _take_out(box: socket.socket, problems: list[str]) -> Iterator[Record]:
     box.setblocking(False)
     messages = list(_messages(box))
     unclaimed = {fd: None for _text, descriptors in messages for fd in descriptors}
-    records: list[Record] = []
     try:
-        problems = _interpret(messages, records)
+        for record in _interpret(messages, problems):
+            for fd in record.descriptors.values():
+                del unclaimed[fd]
+            yield record
     except (ValueError, TypeError, AttributeError, LookupError, OSError, RecursionError) as error:
-        problems = [f"it cannot be read on: {error}"]
-    for record in records:
-        for fd in record.descriptors.values():
-            del unclaimed[fd]
+        problems.append(f"it cannot be read on: {error}")
     for fd in unclaimed:
         reset(fd)
-    return records, "; ".join(problems)
 
 
 def _messages(box: socket.socket) -> Iterator[tuple[bytes, list[int]]]:
@@ -109,12 +112,13 @@ def _messages(box: socket.socket) -> Iterator[tuple[bytes, list[int]]]:
         yield text, found.tolist()
 
 
-def _interpret(messages: list[tuple[bytes, list[int]]], records: list[Record]) -> list[str]:
-    """Fill `records`; what is wrong with the box. Raises what a box of nonsense may cause."""
+def _interpret(messages: list[tuple[bytes, list[int]]], problems: list[str]) -> Iterator[Record]:
+    """Raises what a box of nonsense may cause."""
     (start, [manifest]), *rest = messages
     version, _, count = start.partition(b" ")
     if version != b"%d" % VERSION:
-        return [f"it is of version {version.decode(errors='replace')}, and this is {VERSION}"]
+        problems.append(f"it is of version {version.decode(errors='replace')}, and this is {VERSION}")
+        return
     passed = {
         first + index: fd for text, fds in rest for first in [int(text)] for index, fd in enumerate(fds)
     }
@@ -131,10 +135,11 @@ def _interpret(messages: list[tuple[bytes, list[int]]], records: list[Record]) -
             if -1 in descriptors.values() or len(descriptors) != len(names):
                 lacking += 1
             else:
-                records.append(Record(dict(facts), descriptors, data))
-    if not lacking:
-        return []
-    return [f"of its {int(count)} descriptors some are missing, and {lacking} connections with them"]
+                yield Record(dict(facts), descriptors, data)
+    if lacking:
+        problems.append(
+            f"of its {int(count)} descriptors some are missing, and {lacking} connections with them"
+        )
 
 
 def _read(file: BinaryIO, length: int, size: int) -> bytes:

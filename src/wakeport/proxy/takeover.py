@@ -29,13 +29,13 @@ _LINGER = struct.pack("ii", 0, 0)  # struct linger, socket(7): the default again
 
 def take_over(proxy: Proxy, fd: int) -> None:
     """Go on with everything that the predecessor has left in the box."""
-    with socket.socket(fileno=fd) as inherited:
-        records, wrong = box.unpack(inherited)
     forget_stored()
-    if wrong:
-        print(f"of the predecessor's connections some are lost: {wrong}", file=sys.stderr, flush=True)
-    for record in records:
-        _RESTORE[record.facts["kind"]](proxy, record)
+    with socket.socket(fileno=fd) as inherited:
+        records, problems = box.unpack(inherited)
+        for record in records:
+            _RESTORE[record.facts["kind"]](proxy, record)
+    for problem in problems:
+        print(f"of the predecessor's connections some are lost: {problem}", file=sys.stderr, flush=True)
     if proxy.served:
         proxy.lease.hold()
         proxy.reports.changed()
