@@ -10,7 +10,7 @@ import pytest
 
 from tests.fd import udp
 from tests.fd.conftest import House, everything
-from tests.fd.test_handover import Manager
+from tests.fd.manager import Manager
 from tests.fd.test_page import BROWSER, read_until
 
 

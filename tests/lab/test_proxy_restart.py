@@ -195,7 +195,15 @@ def stop_and_start(service: Service) -> None:
     )
 
 
-@pytest.mark.parametrize("how", [restart_socket, restart_without_bus, stop_and_start])
+def restart_in_a_hurry(service: Service) -> None:
+    """Each before the last one is over: also a proxy that has just been started is stopped again."""
+    for pause in range(0, 200, 10):
+        service.systemctl("restart", "--no-block", service.units.proxy)
+        time.sleep(pause / 1000)
+    service.systemctl("start", service.units.proxy)
+
+
+@pytest.mark.parametrize("how", [restart_socket, restart_without_bus, stop_and_start, restart_in_a_hurry])
 def test_a_connection_survives_every_kind_of_restart(echo: Service, how: Callable[[Service], None]) -> None:
     with connect(echo.lab) as client:
         for said in b"before", b"after it":
