@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab import Lab
-from tests.lab.clients import get
+from tests.lab.clients import connect, get
 from tests.lab.programs import DIES_AT_ONCE, python
 from tests.lab.services import AddService
 
@@ -66,6 +67,32 @@ def test_a_slow_application_is_waited_for_and_hears_who_asks(lab: Lab, service: 
     assert answer.seconds >= 3
     assert "X-Forwarded-For: " in answer.body
     assert "Host: lab" in answer.body
+
+
+def read_until(client: socket.socket, wanted: bytes) -> bytes:
+    received = b""
+    while wanted not in received:
+        piece = client.recv(65536)
+        assert piece, f"it ended: {received!r}"
+        received += piece
+    return received
+
+
+@pytest.mark.usefixtures("front")
+def test_a_waiting_page_comes_through_piece_by_piece(lab: Lab, service: AddService) -> None:
+    """nginx would collect a response before it passes it on, and this one lasts as long as the wake."""
+    web = service(listen=8080, image="python", command=python(SLOW), create=[DIES_AT_ONCE])
+    settings = lab.root / "etc/wakeport/web.toml"
+    settings.write_text(f'{settings.read_text()}\npage = "on"\n')
+    lab.run(["wakeport", "apply", "web"])
+    with connect(lab, FRONT, within=60.0) as browser:
+        browser.sendall(
+            b"GET / HTTP/1.1\r\nHost: lab\r\nUser-Agent: Mozilla/5.0\r\nAccept: text/html\r\n\r\n"
+        )
+        assert read_until(browser, b"<li>Waiting for the container to answer").startswith(b"HTTP/1.1 503 ")
+        assert web.status["state"] == "waking"
+        read_until(browser, b'http-equiv="refresh" content="0"')
+    assert get(lab, FRONT).status == 200
 
 
 @pytest.mark.usefixtures("front")

@@ -124,6 +124,14 @@ def test_a_failure_is_shown_and_tried_again_until_it_is_mended(
     chromium.sees(lambda text: APPLICATION in text)
 
 
+def test_a_restart_of_the_proxy_in_the_middle_is_only_a_step(slow: Service, chromium: Browser) -> None:
+    chromium.go("http://127.0.0.1/")
+    chromium.sees(lambda text: WAKING in text)
+    slow.systemctl("restart", slow.units.proxy)
+    chromium.sees(lambda text: APPLICATION in text)
+    assert {status for status, _url in chromium.documents} == {503, 200}
+
+
 def test_a_wake_that_is_faster_than_the_page_shows_none(service: AddService, chromium: Browser) -> None:
     with_page(service(), "10s")
     chromium.go("http://127.0.0.1/")
