@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import select
 import signal
+import socket
 import termios
 from pathlib import Path
 
@@ -232,3 +234,48 @@ def signals_taken(proxy: Program) -> bool:
     lines = Path(f"/proc/{proxy.pid}/status").read_text().splitlines()
     pending = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd"))]
     return not any(mask & 1 << (signal.SIGTERM - 1) for mask in pending)
+
+
+def test_who_is_held_too_long_is_dropped(udp_house: House) -> None:
+    started(udp_house, "hold_for=0.3")
+    client = udp.client(udp_house)
+    with udp.target() as target:
+        client.send(b"in vain")
+        lease = udp_house.lease.accept()
+        lease.tell("waking")
+        lease.hear_until(lambda said: said.get("busy") is False)
+        client.send(b"in time")
+        lease.hear_until(lambda said: said.get("busy") is True)
+        target.awake(lease)
+        assert client.recv(64) == b"in time"
+
+
+def test_no_more_are_held_than_may_be(udp_house: House) -> None:
+    started(udp_house, "hold_max=2")
+    clients = [udp.client(udp_house) for _ in range(3)]
+    with udp.target() as target:
+        for client in clients:
+            client.send(b"hello")
+        udp.taken(udp_house)
+        target.awake(udp_house.lease.accept())
+        for client in clients[:2]:
+            assert client.recv(64) == b"hello"
+        clients[2].send(b"again")
+        assert clients[2].recv(64) == b"again"
+
+
+def test_a_burst_of_answers_waits_for_a_busy_proxy(udp_house: House) -> None:
+    """150 answers of 1,200 bytes, while the proxy is kept from running."""
+    proxy = started(udp_house)
+    client = udp.client(udp_house)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    with udp.target(lambda data: [data]) as target:
+        client.send(b"hello")
+        target.awake(udp_house.lease.accept())
+        assert client.recv(64) == b"hello"
+        flow = target.heard[0][1]
+        os.kill(proxy.pid, signal.SIGSTOP)
+        for number in range(150):
+            target.sock.sendto(number.to_bytes(2, "big") + bytes(1198), ("127.0.0.1", flow))
+        os.kill(proxy.pid, signal.SIGCONT)
+        assert [int.from_bytes(client.recv(2000)[:2], "big") for _ in range(150)] == list(range(150))

@@ -51,7 +51,7 @@ class Datagrams:
     `came` gets each new flow, before its first datagram is treated, and `gone` each that is over; `asks`
     is called when a flow begins to wait for a target. While there is none, `may_wake` is asked about the
     address of a client that does not wait yet; where it says no, its datagram is dropped.
-    All of them may call any method here.
+    All of them may call any method here. A flow that waits for longer than `hold_for` seconds is dropped.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Datagrams:
         capacity: int,
         asks: Callable[[], None] = lambda: None,
         may_wake: Callable[[tuple[object, ...]], bool] = lambda _address: True,
+        hold_for: float = float("inf"),
     ) -> None:
         self.loop = loop
         self.listener = listener
@@ -73,11 +74,13 @@ class Datagrams:
         self.capacity = capacity
         self.asks = asks
         self.may_wake = may_wake
+        self.hold_for = hold_for
         self.target: tuple[str, int] | None = None
         self.flows: dict[Key, Flow] = {}
         self.strangers: OrderedDict[Flow, None] = OrderedDict()  # the one that was silent longest is first
         self.regulars: OrderedDict[Flow, None] = OrderedDict()
-        self.waiting: dict[Flow, None] = {}  # those with datagrams kept, in the order of the first of each
+        # Those with datagrams kept, in the order of the first of each, and since when (seconds, monotonic).
+        self.waiting: dict[Flow, float] = {}
         self.kept_bytes = 0
         self.expiry: Timer | None = None
         self.round: Timer | None = None
@@ -130,10 +133,8 @@ class Datagrams:
         self.came(flow)
         if flow.kept:
             self.kept_bytes += flow.kept_bytes + KEPT_OVERHEAD * len(flow.kept)
-            self.waiting[flow] = None
-            if self.target is None:
-                self.asks()
-            elif self.round is None:
+            self._wait(flow)
+            if self.target is not None and self.round is None:
                 self.round = self.loop.call_in(ROUND_EVERY, self._send_kept)
 
     def refuse(self) -> None:
@@ -202,8 +203,18 @@ class Datagrams:
         self.kept_bytes += cost
         flow.touch(moment)
         if flow not in self.waiting:
-            self.waiting[flow] = None
+            self._wait(flow)
+
+    def _wait(self, flow: Flow) -> None:
+        since = self.waiting[flow] = now()
+        if self.target is None:
+            if self.hold_for != float("inf"):
+                self.loop.call_in(self.hold_for, lambda: self._on_held_long(flow, since))
             self.asks()
+
+    def _on_held_long(self, flow: Flow, since: float) -> None:
+        if self.target is None and self.waiting.get(flow) == since:
+            self._let_go(flow)
 
     def _send_kept(self) -> None:
         """Send some of what was kept, and the rest later: each flow's datagrams in their order."""

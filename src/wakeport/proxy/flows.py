@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Flows:
     """`came` gets each new flow and `gone` each that is over; `asks` is called when one waits for a target.
 
-    While there is none, `may_wake` says whether a new flow may begin to wait. Where the container `is_awake`
-    all the same, as others know, rules keep nobody out.
+    While there is none, `may_wake` says whether a new flow may begin to wait; after `hold_for` seconds of
+    that it is dropped. Where the container `is_awake` all the same, as others know, rules keep nobody out.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Flows:
         asks: Callable[[], None],
         may_wake: Callable[[], bool],
         is_awake: Callable[[], bool],
+        hold_for: float,
     ) -> None:
         self.loop = loop
         self.came = came
@@ -37,6 +38,7 @@ class Flows:
         self.asks = asks
         self.may_wake = may_wake
         self.is_awake = is_awake
+        self.hold_for = hold_for
         self.listeners: list[tuple[str, Datagrams]] = []
 
     def add(self, sock: socket.socket, listener: Listener, capacity: int) -> None:
@@ -46,7 +48,15 @@ class Flows:
         may_wake = self._judging(listener) if listener.rules else lambda _address: self.may_wake()
 
         datagrams = Datagrams(
-            self.loop, sock, listener.flow_idle, self.came, self.gone, capacity, self.asks, may_wake
+            self.loop,
+            sock,
+            listener.flow_idle,
+            self.came,
+            self.gone,
+            capacity,
+            self.asks,
+            may_wake,
+            self.hold_for,
         )
         self.listeners.append((listener.target, datagrams))
 
@@ -60,8 +70,9 @@ class Flows:
         )
 
     @property
-    def waiting(self) -> bool:
-        return any(datagrams.waiting for _, datagrams in self.listeners)
+    def waiting(self) -> int:
+        """How many flows wait for a target."""
+        return sum(len(datagrams.waiting) for _, datagrams in self.listeners)
 
     def open(self) -> None:
         for _, datagrams in self.listeners:

@@ -64,7 +64,13 @@ class Proxy:
         streams = {index: sock for index, sock in enumerate(listeners) if sock.type == socket.SOCK_STREAM}
         self.door = Door(loop, streams, self.admit if self.entrance is None else self.receive, capacity)
         self.flows = Flows(
-            loop, self.on_flow, self.on_served, self.on_flow_waits, self.may_flow, lambda: is_awake(self)
+            loop=loop,
+            came=self.on_flow,
+            gone=self.on_served,
+            asks=self.on_flow_waits,
+            may_wake=self.may_flow,
+            is_awake=lambda: is_awake(self),
+            hold_for=given.hold_for,
         )
         for index, sock in enumerate(listeners):
             if index not in streams:
@@ -77,7 +83,7 @@ class Proxy:
 
     @property
     def somebody_waits(self) -> bool:
-        return bool(self.room or self.pages) or self.flows.waiting
+        return bool(self.room or self.pages) or self.flows.waiting > 0
 
     @property
     def is_empty(self) -> bool:
@@ -132,7 +138,9 @@ class Proxy:
             self.mind_the_room()
 
     def may_flow(self) -> bool:
-        return self.failure is None or not self.failure.is_fresh
+        """Whether one more may begin to wait; who may not is dropped: no backlog keeps datagrams."""
+        has_place = len(self.room) + self.flows.waiting < self.given.hold_max
+        return has_place and (self.failure is None or not self.failure.is_fresh)
 
     def on_flow(self, flow: Flow) -> None:
         self.linger.somebody()
