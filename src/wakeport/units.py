@@ -172,6 +172,7 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
                 ("TimeoutStopSec", str(facts.stop_timeout + STOP_MARGIN)),
                 # SIGTERM means: stop the container, then exit. Only its main process may hear it.
                 ("KillMode", "mixed"),
+                *_who_may_connect(service),
                 ("RuntimeDirectory", f"wakeport/{service.name}"),
                 ("RuntimeDirectoryPreserve", "yes"),
                 # The container's own output comes this way.
@@ -183,3 +184,9 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
             ],
         ),
     ]
+
+
+def _who_may_connect(service: Service) -> Settings:
+    """Root without capabilities is one of "others" to a socket that the proxy may use by its group."""
+    leads_to_path = any(listener.leads_to_path for listener in service.listener)
+    return [("SupplementaryGroups", GROUP)] if leads_to_path else []

@@ -53,6 +53,22 @@ def test_a_path_leads_to_a_path(lab: Lab) -> None:
     service.falls_asleep()
 
 
+def test_a_socket_may_be_for_the_group_of_the_proxy_alone(lab: Lab) -> None:
+    """The supervisor has to see it answer, too: root without capabilities has no other right to it."""
+    lab.run(["groupadd", "--force", "--system", "wakeport"])
+    group = lab.run(["getent", "group", "wakeport"]).stdout.split(":")[2]
+    guarded = ON_A_PATH.replace("listener.listen", f"os.chown(sys.argv[1], 999, {group}); listener.listen")
+    service = app(lab, program=guarded.replace("os.umask(0)", "os.umask(0o007)"))
+    assert service.get().body == "from a path"
+    service.falls_asleep()
+
+
+def test_a_socket_that_is_closed_to_everybody_is_said(lab: Lab) -> None:
+    closed = ON_A_PATH.replace("listener.listen", "os.chown(sys.argv[1], 999, 999); listener.listen")
+    service = app(lab, program=closed.replace("os.umask(0)", "os.umask(0o077)"), within="2s")
+    assert f"still waiting for leave to connect to {PATH}: Permission denied" in service.get().body
+
+
 @pytest.mark.parametrize(
     ("program", "missing"),
     [
