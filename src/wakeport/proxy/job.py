@@ -29,6 +29,8 @@ JOB_TYPE = 8  # of the ten fields that ListUnitsByNames says of each unit
 
 HELLO, LIST = 1, 2  # serials
 
+BEGIN = b"BEGIN\r\n"
+
 
 class Unanswered(Exception):
     """There is no bus, or it does not tell; the text says why."""
@@ -63,9 +65,11 @@ def job_type(unit: str, bus: str = BUS, within: float = WITHIN) -> str:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(within)
             sock.connect(bus)
-            # All of it at once: nothing depends on what the bus says before.
-            sock.sendall(_greeting() + _questions(unit))
-            for kind, call, body in _messages(sock, deadline):
+            sock.sendall(_greeting())
+            data = _welcome(sock, deadline)
+            # Both at once: the second does not depend on the answer to the first.
+            sock.sendall(BEGIN + _questions(unit))
+            for kind, call, body in _messages(sock, deadline, data):
                 if kind == dbus.ERROR:
                     raise Unanswered(f"the bus refuses: {' '.join(map(str, body))}")
                 if kind == dbus.METHOD_RETURN and call == LIST:
@@ -79,7 +83,22 @@ def job_type(unit: str, bus: str = BUS, within: float = WITHIN) -> str:
 
 def _greeting() -> bytes:
     """Who we are, which the kernel confirms. "Authentication Protocol" in the specification of D-Bus."""
-    return f"\0AUTH EXTERNAL {str(os.getuid()).encode().hex()}\r\nBEGIN\r\n".encode()
+    return f"\0AUTH EXTERNAL {str(os.getuid()).encode().hex()}\r\n".encode()
+
+
+def _welcome(sock: socket.socket, deadline: float) -> bytes:
+    """Wait until the bus lets us in; what it has said after that. Raises Unanswered where it does not."""
+    data = b""
+    while b"\r\n" not in data:
+        if not (more := _receive(sock, deadline)):
+            raise Unanswered("the bus hung up")
+        data += more
+        if len(data) > dbus.MESSAGE_MAX:
+            raise dbus.Malformed("a line without an end")
+    line, _, rest = data.partition(b"\r\n")
+    if not line.startswith(b"OK"):
+        raise Unanswered(f"the bus does not let us in: {line!r}")
+    return rest
 
 
 def _questions(unit: str) -> bytes:
@@ -90,18 +109,8 @@ def _questions(unit: str) -> bytes:
     )
 
 
-def _messages(sock: socket.socket, deadline: float) -> Iterator[tuple[int, int, list[Any]]]:
-    """What the bus says once it has let us in, until it hangs up."""
-    data = b""
-    while b"\r\n" not in data:
-        if not (more := _receive(sock, deadline)):
-            return
-        data += more
-        if len(data) > dbus.MESSAGE_MAX:
-            raise dbus.Malformed("a line without an end")
-    line, _, data = data.partition(b"\r\n")
-    if not line.startswith(b"OK"):
-        raise Unanswered(f"the bus does not let us in: {line!r}")
+def _messages(sock: socket.socket, deadline: float, data: bytes) -> Iterator[tuple[int, int, list[Any]]]:
+    """What the bus says, of which `data` has come already, until it hangs up."""
     while True:
         while len(data) < dbus.START_SIZE or len(data) < dbus.message_size(data):
             if not (more := _receive(sock, deadline)):
