@@ -18,6 +18,7 @@ import pytest
 from tests.fd.conftest import PATIENCE, House, eventually, everything
 from tests.fd.manager import Manager
 from wakeport.proxy import box
+from wakeport.proxy.box import Record
 
 
 @pytest.fixture
@@ -285,6 +286,30 @@ def test_a_box_of_another_version_is_given_up_and_the_proxy_serves(manager: Mana
     house.lease.accept().awake(target.port)
     assert client.recv(5) == b"hello"
     assert b"version 2" in proxy.said
+
+
+def test_a_newer_version_s_box_is_taken_as_far_as_it_is_understood(manager: Manager, house: House) -> None:
+    """A restart that fails is tried again with the older programs."""
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener = house.listen()
+    clients = [house.client(listener, say=b"hello") for _ in range(2)]
+    accepted = [listener.accept()[0] for _ in clients]
+    known = {"address": ["192.0.2.1", 5], "listener": 0, "colour": "red"}
+    facts = [{"kind": kind, "client": known, "target": "80/tcp", "size": 3} for kind in ("held", "hovering")]
+    records = [Record(one, {"client": sock.fileno()}) for one, sock in zip(facts, accepted, strict=True)]
+    box.pack(records, sender)
+    for sock in (*accepted, sender):
+        sock.close()
+    manager.stored = receiver.detach()
+    proxy = manager.start()
+    target = house.target()
+    holder = house.lease.accept()
+    assert holder.hear_until(lambda said: bool(said.get("use")))["use"] == ["192.0.2.1:5"]
+    holder.awake(target.port)
+    assert clients[0].recv(5) == b"hello"
+    with pytest.raises(ConnectionResetError):
+        clients[1].recv(1)
+    assert b"knows no hovering" in proxy.said
 
 
 def test_nothing_of_it_is_left_open(manager: Manager, house: House) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, BinaryIO
 
+# Raised only where an older or newer proxy would misread a record: an upgrade passes boxes from one to the
+# other, and a box of another version costs every connection in it.
 VERSION = 1
 
 AT_ONCE = 253  # descriptors in one message, SCM_MAX_FD; unix(7)

@@ -119,6 +119,7 @@ def _failure_facts(failure: Failure) -> dict[str, Any]:
 
 
 def _of_client(proxy: Proxy, kind: str, client: Client, more: dict[str, Any] | None = None) -> Record:
+    # Every field but the socket, so each has to be JSON, or a tuple of it.
     facts = {name: getattr(client, name) for name in Client.__slots__ if name != "sock"}
     if isinstance(client.address, bytes):
         facts["address"] = ""  # the abstract name of a Unix client, which is nobody's concern

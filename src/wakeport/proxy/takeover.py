@@ -33,7 +33,13 @@ def take_over(proxy: Proxy, fd: int) -> None:
     with socket.socket(fileno=fd) as inherited:
         records, problems = box.unpack(inherited)
         for record in records:
-            _RESTORE[record.facts["kind"]](proxy, record)
+            restore = _RESTORE.get(record.facts["kind"])
+            if restore is not None:
+                restore(proxy, record)
+                continue
+            problems.append(f"this version knows no {record.facts['kind']}")
+            for one in record.descriptors.values():
+                box.reset(one)
     for problem in problems:
         print(f"of the predecessor's connections some are lost: {problem}", file=sys.stderr, flush=True)
     if proxy.served:
@@ -150,7 +156,8 @@ def _client(proxy: Proxy, record: Record) -> Client:
     facts = record.facts["client"]
     client = Client(_connection(record, "client"), facts["address"], facts["listener"])
     for name, value in facts.items():
-        setattr(client, name, _as_tuple(value))
+        if name in Client.__slots__:  # a newer version's may know more of it
+            setattr(client, name, _as_tuple(value))
     proxy.door.inside += 1
     return client
 
