@@ -1,4 +1,4 @@
-"""iperf3: full speed each way and both ways at once, with a second connection beside the first."""
+"""iperf3: each way and both ways at once, over connections at full speed and over UDP beside one."""
 
 from __future__ import annotations
 
@@ -33,8 +33,14 @@ def image(shared_lab: Lab) -> str:
 
 
 @pytest.fixture
-def meter(service: AddService, image: str) -> Service:
-    return service("meter", f"--ready={READY}", listen=5201, to=5201, image=image, idle="1s")
+def meter(lab: Lab, service: AddService, image: str) -> Service:
+    """With TCP and UDP on one port, as a DNS server has it."""
+    udp = "--listen=5201/udp=5201"
+    meter = service("meter", udp, f"--ready={READY}", listen=5201, to=5201, image=image, idle="1s")
+    settings = lab.root / "etc/wakeport/meter.toml"
+    settings.write_text(settings.read_text().replace('on = "5201/udp"', 'on = "5201/udp"\nflow_idle = "1s"'))
+    lab.run(["wakeport", "apply", "meter"])
+    return meter
 
 
 def measure(meter: Service, *words: str) -> list[dict[str, Any]]:
@@ -47,7 +53,7 @@ def measure(meter: Service, *words: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_full_speed(meter: Service, direction: str) -> None:
+def test_connections_at_full_speed(meter: Service, direction: str) -> None:
     """A control connection wakes it and carries a few bytes; the streams come once it is there."""
     options, expected = DIRECTIONS[direction]
     assert meter.is_asleep
@@ -56,4 +62,17 @@ def test_full_speed(meter: Service, direction: str) -> None:
         assert {not stream["sender"]["sender"] for stream in streams} == expected
         for stream in streams:
             assert 0 < stream["receiver"]["bytes"] <= stream["sender"]["bytes"]
+    meter.falls_asleep()
+
+
+def test_datagrams_beside_a_connection(meter: Service) -> None:
+    """At the default 1 Mbit/s of each stream nothing is lost; each stream is a flow of its own."""
+    options, expected = DIRECTIONS["both ways, four streams"]
+    assert meter.is_asleep
+    for _ in ("cold", "warm"):
+        streams = [stream["udp"] for stream in measure(meter, "--udp", *options)]
+        assert {not stream["sender"] for stream in streams} == expected
+        for stream in streams:
+            assert stream["packets"] > 0
+            assert stream["lost_packets"] == stream["out_of_order"] == 0
     meter.falls_asleep()

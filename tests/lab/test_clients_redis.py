@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -57,6 +58,17 @@ def test_a_first_client_may_send_everything_at_once(store: Service) -> None:
     store.falls_asleep()
 
 
+@pytest.fixture
+def ports_serve_again(lab: Lab) -> Iterator[None]:
+    """As docs/protocols.md advises where clients end thousands of connections a minute."""
+    setting = "net.ipv4.tcp_tw_reuse"
+    before = lab.run(["sysctl", "--values", setting]).stdout.strip()
+    lab.run(["sysctl", "--quiet", "--write", f"{setting}=1"])
+    yield
+    lab.run(["sysctl", "--quiet", "--write", f"{setting}={before}"])
+
+
+@pytest.mark.usefixtures("ports_serve_again")
 @pytest.mark.parametrize("fresh", [False, True], ids=["kept alive", "a connection for each request"])
 def test_benchmark_of_fifty_clients(store: Service, fresh: bool) -> None:
     """Its very first connections wake the container; an error of any of them ends it."""
