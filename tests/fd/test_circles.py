@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from wakeport.loop import Future, Loop, any_of
+from wakeport.proxy.admission.introductions import Introductions
+from wakeport.proxy.admission.networks import Networks
+from wakeport.proxy.admission.rules import Rules
+from wakeport.proxy.admission.threshold import Threshold
 from wakeport.proxy.door import Client
-from wakeport.proxy.introductions import Introductions
-from wakeport.proxy.networks import Networks
 from wakeport.proxy.refusal import Refusals
 from wakeport.proxy.relay import Relay
-from wakeport.proxy.rules import Rules
-from wakeport.proxy.threshold import Threshold
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.status import Status
 

@@ -17,8 +17,8 @@ import pytest
 
 from tests.fd.conftest import PATIENCE, House, eventually, everything
 from tests.fd.manager import Manager
-from wakeport.proxy import box
-from wakeport.proxy.box import Record
+from wakeport.proxy.restart import box
+from wakeport.proxy.restart.box import Record
 
 
 @pytest.fixture

@@ -182,8 +182,8 @@ def test_who_comes_while_it_is_awake_gets_no_page(house: House) -> None:
         assert house.client(say=BROWSER).recv(len(BROWSER)) == BROWSER
 
 
-DOUBTS_AT_ONCE = "import wakeport.proxy.pages as pages; pages.FIRST_WORD_WITHIN = 0.01"
-SLOW_TO_DOUBT = "import wakeport.proxy.pages as pages; pages.FIRST_WORD_WITHIN = 20"
+DOUBTS_AT_ONCE = "import wakeport.proxy.page.pages as pages; pages.FIRST_WORD_WITHIN = 0.01"
+SLOW_TO_DOUBT = "import wakeport.proxy.page.pages as pages; pages.FIRST_WORD_WITHIN = 20"
 
 
 def test_a_container_that_was_awake_all_along_shows_no_page(house: House) -> None:
@@ -370,7 +370,7 @@ def test_who_never_reads_is_given_up(house: House) -> None:
     file = house.folder / "page.html"
     file.write_text("x" * 60_000)
     house.listen().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    soon = "import wakeport.proxy.page_stream as stream; stream.READS_WITHIN = 0.3"
+    soon = "import wakeport.proxy.page.stream as stream; stream.READS_WITHIN = 0.3"
     proxy = house.proxy("page=0", f"page_file={file}", before=soon)
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -418,7 +418,7 @@ def test_pages_do_not_spin(house: House) -> None:
 
 
 def test_a_sign_of_life_keeps_reverse_proxies_patient(house: House) -> None:
-    house.proxy("page=0", before="import wakeport.proxy.pages as pages; pages.SIGN_OF_LIFE_EVERY = 0.05")
+    house.proxy("page=0", before="import wakeport.proxy.page.pages as pages; pages.SIGN_OF_LIFE_EVERY = 0.05")
     client = house.client(say=BROWSER)
     read_until(client, b'aria-label="Steps">\r\n')
     for _ in range(3):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fd.conftest import House, Program, Target, everything
-from wakeport.proxy.proxy_header import encode, parse
+from wakeport.proxy.admission.proxy_header import encode, parse
 
 CLIENT, ASKED = ("203.0.113.7", 51234), ("198.51.100.1", 443)
 CLIENT_6, ASKED_6 = ("2001:db8::7", 51234), ("2001:db8::1", 443)
@@ -181,7 +181,7 @@ def test_who_is_trusted_and_has_no_header_is_reset(house: House, say: bytes) -> 
 
 @pytest.mark.parametrize("say", [b"", HEADERS[0][:20], HEADERS[2][:20]])
 def test_a_header_that_does_not_come_is_not_waited_for_long(house: House, say: bytes) -> None:
-    before = "import wakeport.proxy.introductions as i; i.HEADER_WITHIN = 0.3"
+    before = "import wakeport.proxy.admission.introductions as i; i.HEADER_WITHIN = 0.3"
     proxy, _ = serve(house, "accept_proxy=127.0.0.1", before=before)
     assert is_reset(house.client(say=say))
     assert proxy.wait() == 0

@@ -16,13 +16,13 @@ import pytest
 from tests.fd import udp
 from tests.fd.conftest import House, Program, Target, eventually, everything
 from tests.lab.rounds import rounds
-from wakeport.proxy.proxy_header import encode
+from wakeport.proxy.admission.proxy_header import encode
 
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: web\r\n\r\n"
 VISIT = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
 
 ASLEEP = {"path": ["/healthz"], "then": "200 asleep"}
-IMPATIENT = "import wakeport.proxy.threshold as t; t.SILENCE_MAX = 0.3"
+IMPATIENT = "import wakeport.proxy.admission.threshold as t; t.SILENCE_MAX = 0.3"
 
 
 def judging(house: House, *tables: dict[str, Any], more: tuple[str, ...] = (), before: str = "") -> Program:

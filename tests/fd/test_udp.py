@@ -9,7 +9,7 @@ import pytest
 
 from tests.fd import udp
 from tests.fd.conftest import House, eventually
-from wakeport.proxy.flow import KEPT_BYTES, KEPT_MAX
+from wakeport.proxy.udp.flow import KEPT_BYTES, KEPT_MAX
 
 LARGEST = 65_507  # bytes of payload in one IPv4 packet
 
@@ -148,7 +148,7 @@ def test_a_service_without_udp_never_loads_it(house: House) -> None:
     write = f"open({str(listing)!r}, 'w').write(' '.join(sys.modules))"
     house.listen()
     assert house.proxy(before=f"import atexit; atexit.register(lambda: {write})").wait() == 0
-    assert not {"wakeport.proxy.datagrams", "wakeport.proxy.flow"} & set(listing.read_text().split())
+    assert not {"wakeport.proxy.udp.datagrams", "wakeport.proxy.udp.flow"} & set(listing.read_text().split())
 
 
 def test_clients_that_speak_to_nobody_leave_no_descriptor_behind(udp_house: House) -> None:

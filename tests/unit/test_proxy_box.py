@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wakeport.proxy import box
-from wakeport.proxy.box import Record
+from wakeport.proxy.restart import box
+from wakeport.proxy.restart.box import Record
 
 
 class Pair:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeport.proxy.client_hello import RECORDS_MAX, Incomplete, NotTls, server_name
+from wakeport.proxy.admission.client_hello import RECORDS_MAX, Incomplete, NotTls, server_name
 
 
 def hello(name: str | None = "Example.org") -> bytes:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from wakeport.loop import Loop, now
-from wakeport.proxy import packet_info
-from wakeport.proxy.datagrams import KEPT_OVERHEAD, REGULARS, Datagrams
-from wakeport.proxy.flow import KEPT_BYTES, KEPT_MAX, Flow
+from wakeport.proxy.udp import packet_info
+from wakeport.proxy.udp.datagrams import KEPT_OVERHEAD, REGULARS, Datagrams
+from wakeport.proxy.udp.flow import KEPT_BYTES, KEPT_MAX, Flow
 
 IN, IN6 = socket.IPPROTO_IP, socket.IPPROTO_IPV6
 KIND, KIND6 = packet_info.IP_PKTINFO, socket.IPV6_PKTINFO
@@ -111,7 +111,7 @@ IDLE = 1000.0  # seconds
 def small_rounds() -> Iterator[None]:
     """So that a few datagrams are enough for what was kept to go in several."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wakeport.proxy.datagrams.KEPT_A_ROUND", 1)
+        patch.setattr("wakeport.proxy.udp.datagrams.KEPT_A_ROUND", 1)
         yield
 
 

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wakeport.proxy.admission.proxy_header import (
+    LINE_MAX,
+    SIGNATURE,
+    Header,
+    Malformed,
+    encode,
+    header_for,
+    parse,
+)
 from wakeport.proxy.door import Client
-from wakeport.proxy.proxy_header import LINE_MAX, SIGNATURE, Header, Malformed, encode, header_for, parse
 
 VERSIONS = st.sampled_from(["v1", "v2"])
 PORTS = st.integers(0, 65535)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeport.proxy import dbus, job
+from wakeport.proxy.restart import dbus, job
 
 # What dbus-daemon 1.14 and systemd 252 said in the middle of `systemctl restart t.service`.
 HELLO_REPLY = bytes.fromhex(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeport.proxy.navigation import begins_navigation, takes_chunks
+from wakeport.proxy.page.navigation import begins_navigation, takes_chunks
 
 
 def request(*lines: str, first: str = "GET / HTTP/1.1") -> bytes:

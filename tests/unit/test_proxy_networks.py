@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeport.proxy.networks import Networks, pack, unpack
+from wakeport.proxy.admission.networks import Networks, pack, unpack
 
 ADDRESSES = st.ip_addresses()
 NETWORKS = st.builds(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeport.proxy import page_pieces as pieces
-from wakeport.proxy.page_pieces import Template
-from wakeport.proxy.page_text import BUILT_IN
+from wakeport.proxy.page import pieces
+from wakeport.proxy.page.pieces import Template
+from wakeport.proxy.page.text import BUILT_IN
 
 UNSEEN = {"style", "script", "title"}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeport.proxy.request_head import LINES_MAX, Head, read_head
+from wakeport.proxy.admission.request_head import LINES_MAX, Head, read_head
 
 REQUEST = b"GET /healthz?full=1 HTTP/1.1\r\nhOsT: Example.org:8080\r\nUser-Agent:  Probe/1.0 \r\n\r\nbody"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.test_proxy_client_hello import HELLO, hello
-from wakeport.proxy.rules import CLOSE, RESET, WAKE, RuleError, Rules, like
+from wakeport.proxy.admission.rules import CLOSE, RESET, WAKE, RuleError, Rules, like
 
 HERE = ("10.0.0.7", 51234)
 THERE = ("192.0.2.1", 51234)

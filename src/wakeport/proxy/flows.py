@@ -10,9 +10,9 @@ from wakeport.proxy.options import Listener
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wakeport.proxy.datagrams import Datagrams
     from wakeport.proxy.dialer import Address
-    from wakeport.proxy.flow import Flow
+    from wakeport.proxy.udp.datagrams import Datagrams
+    from wakeport.proxy.udp.flow import Flow
 
 
 class Flows:
@@ -43,7 +43,7 @@ class Flows:
 
     def add(self, sock: socket.socket, listener: Listener, capacity: int) -> None:
         """`capacity` is the number of flows. Raises RuleError where a rule makes no sense."""
-        from wakeport.proxy.datagrams import Datagrams
+        from wakeport.proxy.udp.datagrams import Datagrams
 
         may_wake = self._judging(listener) if listener.rules else lambda _address: self.may_wake()
 
@@ -62,7 +62,7 @@ class Flows:
 
     def _judging(self, listener: Listener) -> Callable[[tuple[object, ...]], bool]:
         """A first datagram has no beginning to look at: only rules on its source can fit."""
-        from wakeport.proxy.rules import WAKE, Rules
+        from wakeport.proxy.admission.rules import WAKE, Rules
 
         rules = Rules(listener.rules)
         return lambda address: (

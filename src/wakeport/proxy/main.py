@@ -24,13 +24,13 @@ def main() -> None:
     loop.on_signal(signal.SIGTERM, loop.stop)
     proxy.open()
     for box in stored:
-        from wakeport.proxy.takeover import take_over
+        from wakeport.proxy.restart.takeover import take_over
 
         take_over(proxy, box)
     notify("READY=1", *([] if stored else ["STATUS=Waiting for a client"]))
     loop.run_forever()
     if not proxy.is_empty:
-        from wakeport.proxy.handover import hand_over
+        from wakeport.proxy.restart.handover import hand_over
 
         if not hand_over(proxy):
             drain(loop, proxy)

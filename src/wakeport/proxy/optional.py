@@ -6,14 +6,14 @@ from wakeport.lease import AWAKE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wakeport.proxy.entrance import Entrance
-    from wakeport.proxy.pages import Pages
+    from wakeport.proxy.admission.entrance import Entrance
+    from wakeport.proxy.page.pages import Pages
     from wakeport.proxy.proxy import Proxy
 
 
 def is_awake(proxy: Proxy) -> bool:
     """Whether the container is, by the supervisor's last word to us, or the one to everybody."""
-    from wakeport.proxy.state_file import says_awake
+    from wakeport.proxy.admission.state_file import says_awake
 
     return says_awake(proxy.given.status) if proxy.lease.state is None else proxy.lease.state == AWAKE
 
@@ -26,7 +26,7 @@ def entrance_of(proxy: Proxy) -> Entrance | None:
     given = proxy.given
     if not any(listener.accept_proxy or listener.judges for listener in given.listeners):
         return None
-    from wakeport.proxy.entrance import Entrance
+    from wakeport.proxy.admission.entrance import Entrance
 
     return Entrance(
         loop=proxy.loop,
@@ -43,7 +43,7 @@ def pages_of(proxy: Proxy) -> Pages | None:
     given = proxy.given
     if all(listener.page is None for listener in given.listeners):
         return None
-    from wakeport.proxy.pages import Pages
+    from wakeport.proxy.page.pages import Pages
 
     def waiting() -> bool | None:
         """For the container; None where the supervisor has yet to say whether it is awake."""

@@ -29,7 +29,7 @@ class Listener:
 
     `target` is a key of what the supervisor announces, as `80/tcp`, `53/udp` or `/path.sock`. `page` is
     the seconds until a browser gets the waiting page (None: never), `flow_idle` those until a UDP flow
-    is forgotten. `rules` are the objects that proxy/rules.py reads.
+    is forgotten. `rules` are the objects that proxy/admission/rules.py reads.
     """
 
     __slots__ = (

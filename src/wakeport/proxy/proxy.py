@@ -24,7 +24,7 @@ from wakeport.proxy.relay import Relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wakeport.proxy.flow import Flow
+    from wakeport.proxy.udp.flow import Flow
 
 REPORT_EVERY = 1.0  # seconds, at most, on the lease and in `systemctl status`
 REPORT_MAX = 1000  # clients by name; 25 KB of the 64 KiB that a line may have
@@ -255,7 +255,7 @@ class Proxy:
 
     def introduce(self, client: Client, target: socket.socket, version: str) -> None:
         """Tell the target who comes, before the client's first byte."""
-        from wakeport.proxy.proxy_header import header_for
+        from wakeport.proxy.admission.proxy_header import header_for
 
         try:
             target.send(header_for(client, version))  # a hundred bytes fit into an empty buffer

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from wakeport.loop import Loop, Timer
 from wakeport.proxy import leg
+from wakeport.proxy.admission.rules import CLOSE, RESET, WAKE, Rules
 from wakeport.proxy.door import Client
 from wakeport.proxy.glance import PEEK, Glance
 from wakeport.proxy.http_answer import fixed
 from wakeport.proxy.refusal import Refusals
-from wakeport.proxy.rules import CLOSE, RESET, WAKE, Rules
 
 # A client that speaks first does so within a round trip; a person at a keyboard takes a little longer.
 SILENCE_MAX = 30.0  # seconds

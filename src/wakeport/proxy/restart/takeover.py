@@ -11,12 +11,12 @@ import sys
 
 from wakeport.activation import forget_stored
 from wakeport.loop import READ, WRITE
-from wakeport.proxy import box
-from wakeport.proxy.box import Record
 from wakeport.proxy.dialer import address_from
 from wakeport.proxy.door import Client
 from wakeport.proxy.refusal import Failure
 from wakeport.proxy.relay import Relay
+from wakeport.proxy.restart import box
+from wakeport.proxy.restart.box import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _restore_flow(proxy: Proxy, record: Record) -> None:
         if sock is not None:
             sock.close()
         return
-    from wakeport.proxy.flow import Flow
+    from wakeport.proxy.udp.flow import Flow
 
     flow = Flow((_as_tuple(facts["address"]), data.pop("asked")))
     flow.answered, flow.last, flow.sock = facts["answered"], facts["last"], sock

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wakeport.loop import Loop
+from wakeport.proxy.admission.introductions import Introductions
+from wakeport.proxy.admission.networks import Networks
+from wakeport.proxy.admission.rules import RuleError, Rules
+from wakeport.proxy.admission.threshold import Threshold
 from wakeport.proxy.door import Client
-from wakeport.proxy.introductions import Introductions
-from wakeport.proxy.networks import Networks
 from wakeport.proxy.options import Listener
 from wakeport.proxy.refusal import Refusals
-from wakeport.proxy.rules import RuleError, Rules
-from wakeport.proxy.threshold import Threshold
 
 
 class Entrance:

@@ -12,14 +12,14 @@ import socket
 from collections import OrderedDict
 
 from wakeport.loop import READ, Loop, Timer, now
-from wakeport.proxy import packet_info
-from wakeport.proxy.flow import Flow
+from wakeport.proxy.udp import packet_info
+from wakeport.proxy.udp.flow import Flow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wakeport.proxy.flow import Key
+    from wakeport.proxy.udp.flow import Key
 
 LARGEST = 65_536  # bytes; a UDP datagram's length field has 16 bits
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from wakeport.loop import Loop, Timer
 from wakeport.proxy import leg
+from wakeport.proxy.admission.networks import Networks
+from wakeport.proxy.admission.proxy_header import Header, Malformed, parse
 from wakeport.proxy.door import Client
 from wakeport.proxy.glance import Glance
-from wakeport.proxy.networks import Networks
-from wakeport.proxy.proxy_header import Header, Malformed, parse
 
 # The specification asks senders to send it with their first segment: this is one retransmission and more.
 HEADER_WITHIN = 5.0  # seconds

@@ -13,14 +13,14 @@ from collections.abc import Callable
 
 from wakeport.lease import AWAKE, STOPPING, WAKING, Message
 from wakeport.loop import Loop, now
-from wakeport.proxy import page_pieces as pieces
 from wakeport.proxy.door import Client
 from wakeport.proxy.held import WaitingRoom
-from wakeport.proxy.navigation import begins_navigation, takes_chunks
 from wakeport.proxy.options import Listener
-from wakeport.proxy.page_pieces import Template
-from wakeport.proxy.page_stream import PageStream
-from wakeport.proxy.page_text import BUILT_IN
+from wakeport.proxy.page import pieces
+from wakeport.proxy.page.navigation import begins_navigation, takes_chunks
+from wakeport.proxy.page.pieces import Template
+from wakeport.proxy.page.stream import PageStream
+from wakeport.proxy.page.text import BUILT_IN
 from wakeport.proxy.refusal import Failure
 
 RETRY_AFTER = 5.0  # seconds; for programs that got the page all the same, since nobody knows better yet

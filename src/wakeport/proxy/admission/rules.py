@@ -5,10 +5,10 @@ Pure. A verdict is given as early as possible: as soon as nothing that the clien
 
 from __future__ import annotations
 
-from wakeport.proxy.client_hello import Incomplete, NotTls, server_name
+from wakeport.proxy.admission.client_hello import Incomplete, NotTls, server_name
+from wakeport.proxy.admission.networks import Networks
+from wakeport.proxy.admission.request_head import Head, read_head
 from wakeport.proxy.http_answer import speaks_http
-from wakeport.proxy.networks import Networks
-from wakeport.proxy.request_head import Head, read_head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from wakeport.proxy.networks import pack, unpack
+from wakeport.proxy.admission.networks import pack, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

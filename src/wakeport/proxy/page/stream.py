@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 from wakeport.loop import READ, WRITE, Loop, Timer
 from wakeport.proxy import leg
-from wakeport.proxy import page_pieces as pieces
 from wakeport.proxy.door import Client
+from wakeport.proxy.page import pieces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wakeport.proxy.page_pieces import Template
-    from wakeport.proxy.pages import Stage
+    from wakeport.proxy.page.pages import Stage
+    from wakeport.proxy.page.pieces import Template
 
 CHUNK = 65536  # bytes
 

@@ -15,18 +15,18 @@ import socket
 import sys
 
 from wakeport.activation import await_notified, store
-from wakeport.proxy import box, job
-from wakeport.proxy.box import Record
 from wakeport.proxy.door import Client
 from wakeport.proxy.refusal import Failure
 from wakeport.proxy.relay import Relay, Side
+from wakeport.proxy.restart import box, job
+from wakeport.proxy.restart.box import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from wakeport.proxy.flow import Flow
     from wakeport.proxy.proxy import Proxy
+    from wakeport.proxy.udp.flow import Flow
 
 STORED_WITHIN = 2.0  # seconds; 0.3 ms are usual, but during a daemon-reload nobody reads
 

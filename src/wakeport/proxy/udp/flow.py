@@ -6,7 +6,7 @@ import socket
 
 from wakeport.loop import READ, Loop
 from wakeport.proxy import leg
-from wakeport.proxy.packet_info import Ancillary, answers_from
+from wakeport.proxy.udp.packet_info import Ancillary, answers_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

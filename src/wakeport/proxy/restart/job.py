@@ -11,7 +11,7 @@ import os
 import socket
 import time
 
-from wakeport.proxy import dbus
+from wakeport.proxy.restart import dbus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

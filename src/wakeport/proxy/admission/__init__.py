@@ -1,0 +1,1 @@
+"""Who comes in, and what is known of them: PROXY headers, rules, and first bytes that are only looked at."""

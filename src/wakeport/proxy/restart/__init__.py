@@ -1,0 +1,1 @@
+"""From one process of the proxy to the next, with every connection."""

@@ -1,0 +1,1 @@
+"""UDP: flows instead of connections."""
