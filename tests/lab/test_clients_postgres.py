@@ -17,7 +17,7 @@ READY = "exec:pg_isready --quiet --host=127.0.0.1"
 CLIENTS = 20
 TRANSACTIONS = rounds(5, full=200)  # of each client, each on a connection of its own
 ROWS = rounds(20_000, full=1_000_000)
-QUIET = rounds(3, full=180)  # seconds within a query, or between two
+QUIET = rounds(2, full=180)  # seconds within a query, or between two
 
 PSQL = ("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align")
 AS_USUAL = {"PGHOST": "127.0.0.1", "PGUSER": "postgres", "PGPASSWORD": "lab"}

@@ -15,7 +15,7 @@ from tests.lab.services import AddService, Service
 
 REQUESTS = rounds(5_000, full=200_000)  # of each kind that redis-benchmark sends
 KEYS = rounds(20_000, full=500_000)  # sent in one go
-QUIET = rounds(3, full=180)  # seconds in which nothing is published
+QUIET = rounds(2, full=180)  # seconds in which nothing is published
 
 # Redis accepts connections before it has read its data, and answers "LOADING ..." until then: with
 # `ready = "connect"` a first GET failed with it. With -e an error is redis-cli's exit code.

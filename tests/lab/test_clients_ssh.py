@@ -16,7 +16,7 @@ from tests.lab.services import AddService, Service
 
 FILE = rounds(16, full=256)  # MiB
 SLEEPS = rounds(1, full=3)
-QUIET = rounds(3, full=180)  # seconds without a byte in either direction
+QUIET = rounds(2, full=180)  # seconds without a byte in either direction
 SESSIONS = 10  # of more that have not logged in yet, sshd drops some (MaxStartups in sshd_config(5))
 
 OPTIONS = ["-F", "none", "-i", "/run/ssh/key", "-o", "UserKnownHostsFile=/run/ssh/known_hosts"]

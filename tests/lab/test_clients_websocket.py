@@ -16,7 +16,7 @@ from tests.lab.programs import DIES_AT_ONCE, python
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service
 
-OPEN = rounds(3, full=300)  # seconds
+OPEN = rounds(2, full=300)  # seconds
 CROWD = rounds(50, full=400)  # each with a thread of its own
 
 # The lengths around which a frame's own length takes another form, RFC 6455 section 5.2; and large ones.
