@@ -104,13 +104,16 @@ class Side:
         try:
             size = pipe.fill(self.fd)
         except BlockingIOError:
-            return
+            size = 0
         except OSError:
             self.relay.reset()
             return
         if not size:
+            # The end; or an urgent byte (tcp(7), MSG_OOB), which splice never gets past: to it that is an end
+            # or nothing to read, and still epoll reports something. recv() knows, and leaves the byte out.
             self._return_pipe()
-            self._end()
+            self.streak = 0
+            self._carry()
             return
         try:
             pipe.drain(self.peer.fd)
