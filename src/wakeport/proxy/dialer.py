@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Callable
 
+from wakeport.lease import Malformed, Message
 from wakeport.loop import BROKEN, WRITE, Loop, Timer, now
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
@@ -33,9 +35,41 @@ LONGEST_DELAY = 0.1  # seconds
 _BUSY = (errno.EAGAIN, errno.ETIMEDOUT, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS)
 
 
-def address_from(said: list[Any]) -> Address:
-    """What the supervisor says of a target: `["172.17.0.2", 80]` or `["/run/app.sock"]`."""
-    return (str(said[0]),) if len(said) == 1 else (str(said[0]), int(said[1]))
+def targets_from(message: Message) -> dict[str, Address]:
+    """Those that the supervisor announces, by their keys. Raises Malformed."""
+    said = message.get("targets")
+    if not isinstance(said, dict):
+        raise Malformed("awake without targets")
+    return {key: address_from(each) for key, each in said.items()}
+
+
+def address_from(said: Any) -> Address:
+    """What the supervisor says of a target: `["172.17.0.2", 80]` or `["/run/app.sock"]`. Raises Malformed.
+
+    A name is no address: the resolver would be waited for, and everybody with it.
+    """
+    if isinstance(said, list) and said and isinstance(said[0], str):
+        if len(said) == 1 and _is_path(said[0]):
+            return (said[0],)
+        if len(said) == 2 and type(said[1]) is int and 0 < said[1] < 65536 and _is_host(said[0]):
+            return said[0], said[1]
+    raise Malformed(f"no address of a target: {said!a:.100}")
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return text.startswith("/") and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_host(text: str) -> bool:
+    try:
+        # Behind % is the interface of a link-local address.
+        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text.partition("%")[0])
+    except (OSError, ValueError):
+        return False
+    return text.isascii() and text.isprintable()
 
 
 def address_text(address: Address) -> str:

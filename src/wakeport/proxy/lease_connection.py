@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 
 from wakeport.lease import Decoder, Malformed, Message, encode
@@ -15,6 +16,8 @@ UNSENT_MAX = 262_144  # bytes; a supervisor that has read nothing for so long ge
 
 class LeaseConnection:
     """Open from its creation (OSError where that fails) until `close()`, or until `ended` is called.
+
+    A message that is none of the protocol, which `heard` says by raising Malformed, is the end of it too.
 
     `inherited` is a connection that another process has opened, and that is gone on with here.
 
@@ -71,15 +74,18 @@ class LeaseConnection:
     def _receive(self) -> None:
         try:
             data = self.sock.recv(CHUNK)
-            messages = self.decoder.feed(data)
         except BlockingIOError:
             return
-        except (OSError, Malformed):
-            data, messages = b"", []
-        for message in messages:
-            if not self.is_open:
-                return
-            self.heard(message)
+        except OSError:
+            data = b""
+        try:
+            for message in self.decoder.feed(data):
+                if not self.is_open:
+                    return
+                self.heard(message)
+        except Malformed as error:
+            print(f"the supervisor does not speak the lease protocol: {error}", file=sys.stderr, flush=True)
+            data = b""
         if not data and self.is_open:
             self.close()
             self.ended()

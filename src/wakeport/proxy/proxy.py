@@ -8,7 +8,7 @@ from wakeport.activation import notify
 from wakeport.lease import AWAKE, FAILED, STOPPING, Message
 from wakeport.loop import Loop
 from wakeport.proxy import leg
-from wakeport.proxy.dialer import Address, Dialer, address_from
+from wakeport.proxy.dialer import Address, Dialer, targets_from
 from wakeport.proxy.door import Client, Door
 from wakeport.proxy.flows import Flows
 from wakeport.proxy.held import WaitingRoom
@@ -19,7 +19,7 @@ from wakeport.proxy.options import Options
 from wakeport.proxy.pace import Pace
 from wakeport.proxy.patience import Patience
 from wakeport.proxy.pulse import Pulse
-from wakeport.proxy.refusal import Failure, Refusals
+from wakeport.proxy.refusal import Failure, Refusals, failure_from
 from wakeport.proxy.relay import Relay
 
 TYPE_CHECKING = False
@@ -164,14 +164,17 @@ class Proxy:
     # The supervisor speaks.
 
     def on_lease(self, message: Message) -> None:
+        """Raises Malformed, and has done nothing then."""
+        state = message.get("state")
+        targets = targets_from(message) if state == AWAKE else None
+        failure = failure_from(message) if state == FAILED else None
         if self.pages is not None:
             self.pages.told(message)
-        state = message.get("state")
-        if state == AWAKE:
-            self.on_awake(message)
-        elif state == FAILED:
+        if targets is not None:
+            self.on_awake(targets)
+        elif failure is not None:
             self.lease.drop()
-            self.turn_away(Failure(str(message.get("reason")), float(message.get("retry_after", 0))))
+            self.turn_away(failure)
         elif state == STOPPING:
             self.on_not_awake()
             if self.somebody_waits:
@@ -181,8 +184,7 @@ class Proxy:
             self.on_not_awake()
             self.patience.answered()
 
-    def on_awake(self, message: Message) -> None:
-        targets = {key: address_from(said) for key, said in message["targets"].items()}
+    def on_awake(self, targets: dict[str, Address]) -> None:
         if targets != self.targets:
             self.on_not_awake()
         self.targets = targets

@@ -10,6 +10,7 @@ import select
 import socket
 from collections.abc import Callable
 
+from wakeport.lease import Malformed, Message
 from wakeport.loop import READ, Loop, Timer, now
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
@@ -23,6 +24,8 @@ DRAIN_WITHIN = 2.0  # seconds
 DRAIN_MAX = 1_048_576  # bytes
 
 CHUNK = 65536  # bytes
+
+RETRY_AFTER_MAX = 86_400.0  # seconds; supervisors back off to a minute
 
 # Reported once for each arrival: what is only peeked at stays readable, and would be reported for ever.
 ARRIVALS = READ | select.EPOLLRDHUP | select.EPOLLET
@@ -44,6 +47,14 @@ class Failure:
     @property
     def is_fresh(self) -> bool:
         return now() < self.until
+
+
+def failure_from(message: Message) -> Failure:
+    """What the supervisor says of a wake that failed. Raises Malformed."""
+    retry_after = message.get("retry_after", 0)
+    if not isinstance(retry_after, (int, float)) or not retry_after <= RETRY_AFTER_MAX:  # NaN is not, either
+        raise Malformed(f"retry_after is {retry_after!a:.100}")
+    return Failure(str(message.get("reason")), max(0.0, retry_after))
 
 
 class Refusals:

@@ -25,13 +25,13 @@ from wakeport.activation import FIRST_FD, listening_fds, notify
 from wakeport.lease import AWAKE, FAILED, STOPPING, Message
 from wakeport.loop import READ, Loop, Timer
 from wakeport.proxy import options
-from wakeport.proxy.dialer import Address, address_from
+from wakeport.proxy.dialer import Address, targets_from
 from wakeport.proxy.door import Client, Door, capacity_within, inherited_listeners, raise_descriptor_limit
 from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.linger import LEAVE_AFTER
 from wakeport.proxy.options import Options
 from wakeport.proxy.patience import Patience
-from wakeport.proxy.refusal import Failure, Refusals
+from wakeport.proxy.refusal import Failure, Refusals, failure_from
 
 WHO = "systemd-socket-proxyd"
 
@@ -108,13 +108,14 @@ class Starter:
     # The supervisor speaks.
 
     def on_lease(self, message: Message) -> None:
+        """Raises Malformed."""
         if self.failure is not None:
             return
         state = message.get("state")
         if state == AWAKE:
             self.on_awake(message)
         elif state == FAILED:
-            self.turn_away(Failure(str(message.get("reason")), float(message.get("retry_after", 0))))
+            self.turn_away(failure_from(message))
         elif self.child is not None:
             self.on_container_gone(state == STOPPING)
         else:
@@ -126,12 +127,13 @@ class Starter:
                 self.patience.answered()
 
     def on_awake(self, message: Message) -> None:
+        targets = targets_from(message)
         self.patience.end()
-        if self.wanted_target not in message["targets"]:
+        if self.wanted_target not in targets:
             reason = f"the container has no port {self.wanted_target}"
             self.turn_away(Failure(reason, RETRY_AFTER_SILENCE))
             return
-        self.target = address_from(message["targets"][self.wanted_target])
+        self.target = targets[self.wanted_target]
         if self.child is not None:
             self.lease_was_lost = False
             if self.target != self.serves:
