@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import time
 from typing import Any
 
 from tests.fd import udp
@@ -141,6 +142,22 @@ def test_random_words_on_the_lease(house: House) -> None:
             tell(house, bytes(words))
             for client in clients:
                 reset(client)
+
+
+def test_a_supervisor_that_never_makes_sense_is_asked_less_and_less_often(house: House) -> None:
+    """It was asked again at once, for as long as it said anything that makes sense before."""
+    proxy = house.proxy("answer_within=2", before=STAYS)
+    with (
+        supervisor(house.lease, {"state": "waking"}, {"state": "awake"}) as played,
+        house.client(say=b"held"),
+    ):
+        time.sleep(1)
+        assert played.asked < 10
+        played.say({"state": "stopping"})
+        before = played.asked
+        time.sleep(1)
+        assert played.asked - before < 10
+        assert proxy.processor_time() < 50
 
 
 def test_a_flood_of_states_neither_starves_nor_leaks(house: House) -> None:

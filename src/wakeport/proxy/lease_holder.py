@@ -11,10 +11,11 @@ import socket
 from collections.abc import Callable
 
 from wakeport.lease import STOPPING, Message
-from wakeport.loop import Loop, Timer
+from wakeport.loop import Loop, Timer, now
 from wakeport.proxy.lease_connection import LeaseConnection
 
-# A supervisor that ends without a word each time it is asked is asked less and less often.
+# A supervisor that ends without a word each time it is asked is asked less and less often; one that does
+# so after some words, or is always stopping, from the second time on.
 FIRST_DELAY = 0.05  # seconds
 LONGEST_DELAY = 1.0  # seconds
 
@@ -50,6 +51,7 @@ class LeaseHolder:
         self.predecessor: LeaseConnection | None = None
         self.retry: Timer | None = None
         self.delay = 0.0
+        self.asked = 0.0  # when the last connection was opened; seconds, monotonic
 
     @property
     def awaits_stop(self) -> bool:
@@ -65,7 +67,7 @@ class LeaseHolder:
                 self.connection.say({"busy": True})
         elif self.retry is None:
             self._outlive()
-            self._connect()
+            self._connect_again()
         self.busy = True
 
     def release(self) -> None:
@@ -117,9 +119,22 @@ class LeaseHolder:
         if self.connection is not None:
             self.connection.say({"who": self.who, "use": use})
 
+    def _connect_again(self) -> None:
+        """At once, unless that has just been done and was in vain."""
+        if now() - self.asked >= LONGEST_DELAY:
+            self.delay = 0.0
+            self._connect()
+        elif not self.delay:
+            self.delay = FIRST_DELAY
+            self._connect()
+        else:
+            self.state = None
+            self._connect_later()
+
     def _connect(self) -> None:
         self.retry = None
         self.state = None
+        self.asked = now()
         try:
             self.connection = LeaseConnection(self.loop, self.path, self._on_message, self._on_end)
         except OSError:
@@ -133,7 +148,6 @@ class LeaseHolder:
         self.retry = self.loop.call_in(self.delay, self._connect)
 
     def _on_message(self, message: Message) -> None:
-        self.delay = 0.0
         self.state = str(message.get("state"))
         self.told(message)
 
@@ -143,7 +157,7 @@ class LeaseHolder:
             if said is None:
                 self._connect_later()
             else:
-                self._connect()
+                self._connect_again()
         self.lost()
 
     def _outlive(self) -> None:
