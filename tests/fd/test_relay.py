@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import socket
 import struct
 import threading
@@ -97,6 +99,31 @@ def test_a_reset_by_the_server_reaches_the_client_after_what_was_said(house: Hou
     client.sendall(b"x")
     with pytest.raises(ConnectionResetError):
         everything(client)
+
+
+def test_what_was_said_before_a_reset_reaches_a_client_that_has_just_ended_its_side(house: House) -> None:
+    """Both come in one turn of the loop, and the client's end first: the answer was lost."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        assert sock.recv(2) == b"go"
+        asked.set()
+        assert answer.wait(PATIENCE)
+        sock.sendall(b"half an ans")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+    target = house.target(serve)
+    proxy = house.proxy()
+    client = relayed(house, house.client(say=b"go"), target.port)
+    assert asked.wait(PATIENCE)
+    os.kill(proxy.pid, signal.SIGSTOP)
+    try:
+        client.shutdown(socket.SHUT_WR)
+        answer.set()
+        target.threads[0].join(PATIENCE)
+    finally:
+        os.kill(proxy.pid, signal.SIGCONT)
+    assert client.recv(64) == b"half an ans"
 
 
 @pytest.mark.parametrize("slow_reader", [False, True])

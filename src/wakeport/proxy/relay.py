@@ -159,7 +159,7 @@ class Side:
         try:
             self.peer.sock.shutdown(socket.SHUT_WR)
         except OSError:
-            self.relay.reset()
+            self.relay.hear_last_words(self.peer)
 
     def _on_break(self, events: int) -> None:
         if events & select.EPOLLERR:
