@@ -96,6 +96,7 @@ class Proxy:
         assert self.entrance is not None
         self.linger.somebody()
         self.entrance.admit(client)
+        self.release_if_only_judged()
 
     def admit(self, client: Client) -> None:
         self.linger.somebody()
@@ -227,8 +228,7 @@ class Proxy:
             self.lease.drop()
 
     def refuse(self, client: Client, failure: Failure) -> None:
-        del self.served[client]
-        self.reports.changed()
+        self.serve_no_more(client)
         self.refusals.refuse(client, failure)
 
     # The target answers, or does not.
@@ -286,13 +286,21 @@ class Proxy:
         self.mind_the_room()
 
     def on_served(self, client: Client | Flow) -> None:
+        self.serve_no_more(client)
+        self.on_place_free()
+
+    def serve_no_more(self, client: Client | Flow) -> None:
+        """The container is not needed for it any more."""
         del self.served[client]
         self.reports.changed()
         if not self.somebody_waits:
             self.patience.end()
-        if not self.served and self.entrance is not None and self.entrance.threshold:
-            self.lease.release()  # who is being judged does not need the container
-        self.on_place_free()
+        self.release_if_only_judged()
+
+    def release_if_only_judged(self) -> None:
+        """Who is being judged does not need the container, and may keep the proxy from lingering for long."""
+        if self.lease.busy and not self.served and self.entrance is not None and self.entrance.threshold:
+            self.lease.release()
 
     def on_refused(self, _client: Client) -> None:
         self.door.left()
