@@ -60,6 +60,8 @@ class Side:
     def on_event(self, events: int) -> None:
         if events & WRITE and self.interest & WRITE:
             self._flush()
+        if events == WRITE:
+            return
         if self.interest & READ:
             if self.pipe is None:
                 self._carry()
@@ -154,6 +156,13 @@ class Side:
         self.ended = True
         if self.peer.ended:
             self.relay.close()
+        else:
+            # Mostly both have ended, and the peer's end is reported in this same turn. Then closing says it
+            # all, and saves two calls to the kernel.
+            self.relay.loop.call_soon(self._pass_end)
+
+    def _pass_end(self) -> None:
+        if self.relay.finished:
             return
         self.want(self.interest & ~READ)
         try:

@@ -113,10 +113,20 @@ def _restore_relay(proxy: Proxy, record: Record) -> None:
         if record.data[name]:
             side.pending = memoryview(record.data[name])
     for side in relay.client, relay.target:
+        if side.ended:
+            # The predecessor may have left before it could say so; once more changes nothing.
+            _end_writing(side.peer.sock)
         reading = 0 if side.ended or side.peer.pending is not None else READ
         side.interest = reading | (WRITE if side.pending is not None else 0)
         # Also where there is nothing to wait for but an error.
         proxy.loop.watch(side.fd, side.interest, side.on_event)
+
+
+def _end_writing(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        return  # it broke, and will be reported
 
 
 def _restore_flow(proxy: Proxy, record: Record) -> None:
