@@ -58,17 +58,17 @@ def notify(*assignments: str, descriptors: list[int] | None = None) -> None:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
             # send_fds() takes an address and ignores it (Python 3.11).
             channel.connect(address)
             if descriptors:
                 socket.send_fds(channel, ["\n".join(assignments).encode()], descriptors)
             else:
                 channel.send("\n".join(assignments).encode())
-        except OSError:
-            # A status line is no reason to die: systemd itself may be re-executing.
-            return
+    except OSError:
+        # A status line is no reason to die: systemd may be re-executing, or we have no descriptor left.
+        return
 
 
 def store(fd: int) -> None:

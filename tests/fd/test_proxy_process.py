@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from tests.fd.conftest import Holder, House
+from tests.fd import udp
+from tests.fd.conftest import PATIENCE, Holder, House, eventually
 
 # design.md: import costs measured, 8 ms and more each on the path of a wake.
 FORBIDDEN = {
@@ -66,6 +67,36 @@ def test_systemd_is_told_when_it_accepts_and_when_it_leaves(house: House) -> Non
         house.client()
         said = [channel.recv(4096)]
         assert said == [b"STATUS=1 client"]
+
+
+def test_without_a_descriptor_left_it_lives_on_and_tells_its_status_later(house: House) -> None:
+    """A socket is needed to tell it, and its lack ended the proxy with all that it relayed."""
+    for _ in range(8):
+        udp.listen(house)
+    path = str(house.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, udp.target() as target:
+        channel.bind(path)
+        channel.settimeout(PATIENCE)
+        limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))"
+        proxy = house.proxy(
+            targets=[f"target={80 + index}/udp" for index in range(8)],
+            before=f"{limit}; import os; os.environ['NOTIFY_SOCKET'] = {path!r}",
+        )
+        for listener in house.listeners:
+            for _ in range(30):
+                udp.client(house, listener=listener).send(b"more than there are descriptors for")
+        lease = house.lease.accept()
+        places = {f"{80 + index}/udp": ["127.0.0.1", target.port] for index in range(8)}
+        lease.tell("awake", targets=places)
+        assert house.clients[0].recv(100).startswith(b"more")
+        eventually(lambda: proxy.descriptors() == 200)
+        pause = threading.Event()
+        for _ in range(3):  # reports are at least a second apart
+            pause.wait(1.1)
+            house.clients[0].send(b"still there?")
+            assert house.clients[0].recv(100) == b"still there?"
+            udp.client(house).send(b"one more to report")
+    assert not proxy.has_ended()
 
 
 def test_no_client_is_lost_around_the_exit(house: House) -> None:
