@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import os
 import socket
+from collections.abc import Sequence
 
 from tests.fd.conftest import PATIENCE, House, Program
 
@@ -26,8 +27,8 @@ class Manager:
         self.stored: int | None = None
         self.takes = True
 
-    def start(self, *words: str, due: bool = True) -> Program:
-        """A proxy for the house's listeners, ready; with the box, where there is one."""
+    def start(self, *words: str, due: bool = True, targets: Sequence[str] = ()) -> Program:
+        """A proxy for the house's listeners, ready; with the box, where there is one; see House."""
         house = self.house
         if not house.listeners:
             house.listen()
@@ -39,7 +40,7 @@ class Manager:
         environment = {"NOTIFY_SOCKET": self.path, "LISTEN_FDNAMES": ":".join(names)}
         before = f"import os; os.environ.update({environment!r});" + DUE.format(due=due) + PATIENT
         kinds = ["udp" if sock.type == socket.SOCK_DGRAM else "tcp" for sock in house.listeners]
-        served = [f"target={80 + index}/{kind}" for index, kind in enumerate(kinds)]
+        served = targets or [f"target={80 + index}/{kind}" for index, kind in enumerate(kinds)]
         given = ["name=web", f"lease={house.lease.path}", "ready_within=20", *served, *words]
         program = Program("wakeport.proxy.main", given, passed, before)
         house.programs.append(program)

@@ -41,6 +41,29 @@ def test_a_flow_keeps_its_socket_to_the_target(manager: Manager, house: House) -
         assert len(flows) == 20
 
 
+def test_a_flow_is_answered_from_the_port_that_it_asked_also_where_two_lead_to_one_target(
+    manager: Manager, house: House
+) -> None:
+    """All flows to a target went to its first listener: the others' clients heard nothing any more."""
+    for _ in range(2):
+        udp.listen(house)
+    proxy = manager.start(targets=["target=80/udp"] * 2)
+    with udp.target() as target:
+        clients = [udp.client(house, listener=listener) for listener in house.listeners]
+        for number, client in enumerate(clients):
+            client.send(b"%d" % number)
+        target.awake(house.lease.accept())
+        for number, client in enumerate(clients):
+            assert client.recv(100) == b"%d" % number
+        manager.stop(proxy)
+        assert proxy.wait() == 0
+        manager.start(targets=["target=80/udp"] * 2)
+        for asked, flow in target.heard:
+            target.sock.sendto(b"later " + asked, ("127.0.0.1", flow))
+        for number, client in enumerate(clients):
+            assert client.recv(100) == b"later %d" % number
+
+
 def test_datagrams_that_were_kept_are_sent_in_order(manager: Manager, house: House) -> None:
     udp.listen(house)
     proxy = manager.start()

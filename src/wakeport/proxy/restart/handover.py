@@ -96,9 +96,9 @@ def _collect(proxy: Proxy) -> list[Record]:
         records += [_of_client(proxy, "arrived", client) for client in proxy.entrance.introductions.under_way]
         # Their header has been taken off, and nobody may be asked for a second one.
         records += [_of_client(proxy, "introduced", client) for client in proxy.entrance.threshold.visits]
-    for target, datagrams in proxy.flows.listeners:
+    for number, (target, datagrams) in enumerate(proxy.flows.listeners):
         for queue in datagrams.strangers, datagrams.regulars:
-            records += [_of_flow(target, flow, queue is datagrams.regulars) for flow in queue]
+            records += [_of_flow(number, target, flow, queue is datagrams.regulars) for flow in queue]
     return records
 
 
@@ -146,8 +146,10 @@ def _unsent(side: Side) -> bytes:
     return waiting
 
 
-def _of_flow(target: str, flow: Flow, regular: bool) -> Record:
+def _of_flow(number: int, target: str, flow: Flow, regular: bool) -> Record:
+    """`number` is that of its listener among those for UDP."""
     facts = {"target": target, "address": flow.address, "answered": flow.answered, "regular": regular}
+    facts["listener"] = number
     data = {"asked": flow.key[1], **{str(number): kept for number, kept in enumerate(flow.kept)}}
     descriptors = {} if flow.sock is None else {"target": flow.sock.fileno()}
     return Record({"kind": "flow", "last": flow.last, **facts}, descriptors, data)

@@ -131,7 +131,8 @@ def _end_writing(sock: socket.socket) -> None:
 
 def _restore_flow(proxy: Proxy, record: Record) -> None:
     facts, data = record.facts, record.data
-    known = [datagrams for target, datagrams in proxy.flows.listeners if target == facts["target"]]
+    places = enumerate(proxy.flows.listeners)
+    known = {number: datagrams for number, (target, datagrams) in places if target == facts["target"]}
     sock = socket.socket(fileno=record.descriptors["target"]) if record.descriptors else None
     if not known:
         if sock is not None:
@@ -143,7 +144,9 @@ def _restore_flow(proxy: Proxy, record: Record) -> None:
     flow.answered, flow.last, flow.sock = facts["answered"], facts["last"], sock
     for kept in data.values():
         flow.keep(kept)
-    known[0].take_over(flow, facts["regular"])
+    # Of several with one target its own: an answer from another port is none. Else the units have changed.
+    place = known.get(facts.get("listener", 0)) or next(iter(known.values()))
+    place.take_over(flow, facts["regular"])
 
 
 def _arrived(proxy: Proxy, record: Record) -> Client | None:
