@@ -153,7 +153,7 @@ def _arrived(proxy: Proxy, record: Record) -> Client | None:
     """A client that has no target yet; None where there is none for it, and it has been turned away."""
     client, target = _client(proxy, record), record.facts["target"]
     places = [listener.target for listener in proxy.given.listeners]
-    if client.listener < len(places) and places[client.listener] == target:
+    if places[client.listener] == target:
         return client
     # The units have changed: the listener that it came to is another one now, or none.
     if target not in places:
@@ -171,6 +171,8 @@ def _client(proxy: Proxy, record: Record) -> Client:
     for name, value in facts.items():
         if name in Client.__slots__:  # a newer version's may know more of it
             setattr(client, name, _as_tuple(value))
+    # Where the units have changed it may be none any more, and the pages and the next restart look it up.
+    client.listener = min(client.listener, len(proxy.given.listeners) - 1)
     proxy.door.inside += 1
     return client
 
