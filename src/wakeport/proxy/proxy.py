@@ -125,8 +125,8 @@ class Proxy:
         self.expect_supervisor()
 
     def mind_the_room(self) -> None:
-        """Whoever has no place in it stays in the kernel's backlog."""
-        if len(self.room) >= self.given.hold_max:
+        """Whoever has no place in it stays in the kernel's backlog. Those before a page wait as well."""
+        if len(self.room) + (len(self.pages) if self.pages else 0) >= self.given.hold_max:
             self.door.pause()
         else:
             self.door.resume()

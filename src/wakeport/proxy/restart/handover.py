@@ -88,10 +88,6 @@ def _collect(proxy: Proxy) -> list[Record]:
     for refusal in proxy.refusals.under_way:
         facts = _failure_facts(refusal.failure) if not refusal.answered and refusal.failure else None
         records.append(_of_client(proxy, "refused", refusal.client, {"why": facts}))
-    if proxy.pages is not None:
-        shown = list(proxy.pages.streams)
-        proxy.pages.leave()  # and each browser asks again, which the successor hears
-        records += [_of_client(proxy, "refused", client, {"why": None}) for client in shown]
     if proxy.entrance is not None:
         records += [_of_client(proxy, "arrived", client) for client in proxy.entrance.introductions.under_way]
         # Their header has been taken off, and nobody may be asked for a second one.
