@@ -20,7 +20,7 @@ from tests.fd.hostile import STAYS, Supervisor, reset, supervisor, unharmed
 from tests.fd.test_page import BROWSER
 from tests.fd.test_threshold import PROBE, VISIT, hello
 from tests.lab.rounds import rounds
-from wakeport.proxy.proxy_header import encode
+from wakeport.proxy.admission.proxy_header import encode
 
 HEADER = encode("v1", ("203.0.113.7", 1), ("198.51.100.1", 2))
 BINARY = encode("v2", ("2001:db8::7", 1), ("2001:db8::1", 2))

@@ -234,3 +234,23 @@ def test_each_listener_has_its_own_target(house: House) -> None:
     clients = [house.client(house.listeners[1]), house.client(house.listeners[0])]
     house.lease.accept().awake(first.port, second.port)
     assert [everything(client) for client in clients] == [b"second", b"first"]
+
+
+def test_a_dead_port_of_a_service_holds_up_none_of_the_others(house: House) -> None:
+    """Each target has places of its own at the dialer; a refused client keeps one for a second."""
+    listeners = [house.listen(), house.listen()]
+    target = house.target()
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        dead = reserved.getsockname()[1]
+    house.proxy()
+    unlucky = [house.client(listeners[0]) for _ in range(100)]
+    lucky = house.client(listeners[1], say=b"first")
+    lease = house.lease.accept()
+    lease.awake(dead, target.port)
+    assert lucky.recv(5) == b"first"
+    later = house.client(listeners[1], say=b"second")
+    assert later.recv(6) == b"second"
+    # Nobody has given up on the dead port yet: the supervisor was not asked anew.
+    assert house.lease.nobody_asks(0)
+    for client in unlucky:
+        client.close()

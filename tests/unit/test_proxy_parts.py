@@ -223,3 +223,34 @@ def test_who_was_in_the_backlog_before_the_door_is_tuned_like_who_comes_later() 
             sock.close()
         door.shut()
     loop.close()
+
+
+class CountsShutdowns(socket.socket):
+    """A TCP socket that knows how often its writing side was shut down."""
+
+    count = 0
+
+    def shutdown(self, how: int) -> None:
+        self.count += 1
+        super().shutdown(how)
+
+
+def test_an_end_that_is_seen_twice_is_passed_on_once() -> None:
+    """A client that ended while it was held is read from at once, and its end reported again in the next
+    turn. A second shutdown would fail where the target has answered and closed meanwhile, and be a reset.
+    """
+    loop = Loop()
+    client, far_client = pair()
+    near, far_target = pair()
+    target = CountsShutdowns(fileno=near.detach())
+    with client, far_client, target, far_target:
+        far_client.shutdown(socket.SHUT_WR)
+        relay = Relay(loop, client, target, lambda: None)
+        loop.call_soon(relay.start)
+        loop.call_in(0.05, loop.stop)
+        loop.run_forever()
+        assert far_target.recv(1) == b""
+        assert target.count == 1
+        relay.close()
+        loop.call_soon(loop.stop)
+        loop.run_forever()

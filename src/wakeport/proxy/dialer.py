@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int] | tuple[str]  # of a TCP or UDP port, or the path of a Unix socket
 
-AT_ONCE = 64  # half of the smallest listen backlog in common use (128): a crowd must not overflow it
+# For each target: half of the smallest listen backlog in common use (128), which a crowd must not overflow.
+AT_ONCE = 64
 
 # SYN at 0, 1 and 3 s, then ETIMEDOUT at 7 s. The kernel's default of 6 retries is 127 s; tcp(7)
 SYN_RETRIES = 2
@@ -93,14 +94,23 @@ class Dialer:
         self.connected = connected
         self.unreachable = unreachable
         self.calls: dict[Client, Call] = {}
+        self.under_way: dict[Address, int] = {}
 
-    @property
-    def busy(self) -> bool:
-        return len(self.calls) >= AT_ONCE
+    def is_busy(self, address: Address) -> bool:
+        return self.under_way.get(address, 0) >= AT_ONCE
 
     def dial(self, client: Client, address: Address) -> None:
         call = self.calls[client] = Call(self, client, address)
+        self.under_way[address] = self.under_way.get(address, 0) + 1
         call.attempt()
+
+    def over(self, call: Call) -> bool:
+        """Take it out; False where it was recalled meanwhile."""
+        if self.calls.get(call.client) is not call:
+            return False
+        del self.calls[call.client]
+        self.under_way[call.address] -= 1
+        return True
 
     def recall(self) -> list[Client]:
         """Give up every call that is under way; the clients, in the order in which they were dialled for."""
@@ -108,6 +118,7 @@ class Dialer:
         for call in self.calls.values():
             call.hang_up()
         self.calls.clear()
+        self.under_way.clear()
         return clients
 
 
@@ -156,9 +167,8 @@ class Call:
             self._on_success()
 
     def _on_success(self) -> None:
-        if self.dialer.calls.get(self.client) is self:  # not recalled meanwhile
+        if self.dialer.over(self):
             assert self.sock is not None
-            del self.dialer.calls[self.client]
             self.dialer.connected(self.client, self.sock)
 
     def _failed(self, failure: int) -> None:
@@ -171,8 +181,7 @@ class Call:
             self.dialer.loop.call_soon(lambda: self._give_up(errno.errorcode.get(failure, str(failure))))
 
     def _give_up(self, why: str) -> None:
-        if self.dialer.calls.get(self.client) is self:  # not recalled meanwhile
-            del self.dialer.calls[self.client]
+        if self.dialer.over(self):
             self.dialer.unreachable(self.client, f"{address_text(self.address)}: {why}")
 
 

@@ -1,4 +1,6 @@
-"""The clients that wait for the container: not read from, kept in order, and let go when they leave."""
+"""The clients that wait for the container: not read from, kept in order, and let go when they leave, or
+when they have waited too long.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wakeport.proxy.glance import Glance
 
+FOR_EVER = float("inf")
+
 NOTHING = 0  # epoll reports EPOLLERR and EPOLLHUP all the same; epoll_ctl(2)
 
 
@@ -20,12 +24,17 @@ class WaitingRoom:
     """Clients in the order in which they came. What they have sent stays in the kernel's buffers.
 
     A client that has shut down its writing side (`nc -N`) has sent its request and waits for the
-    answer: EPOLLRDHUP says nothing. Only an error or a hang-up means that it has gone.
+    answer: EPOLLRDHUP says nothing. Only an error or a hang-up means that it has gone. Then `left` is called
+    with it; `tired` with one who waits still, `hold_for` seconds after it came.
     """
 
-    def __init__(self, loop: Loop, left: Callable[[Client], None]) -> None:
+    def __init__(
+        self, loop: Loop, left: Callable[[Client], None], hold_for: float, tired: Callable[[Client], None]
+    ) -> None:
         self.loop = loop
         self.left = left
+        self.hold_for = hold_for
+        self.tired = tired
         self.came: Callable[[Client], None] | None = None  # who else wants to hear of each that waits
         self.clients: dict[Client, None] = {}
         self.glances: dict[Client, Glance] = {}  # at those few whose first words matter to somebody
@@ -36,6 +45,8 @@ class WaitingRoom:
     def add(self, client: Client) -> None:
         self.clients[client] = None
         self._seat(client)
+        if self.hold_for != FOR_EVER:
+            self.loop.call_in(self.hold_for, lambda: self._on_held_long(client))
 
     def put_back(self, clients: Iterable[Client]) -> None:
         """Let clients wait again who were called already: before all others, in their own order."""
@@ -43,12 +54,6 @@ class WaitingRoom:
         self.clients = returned | self.clients
         for client in returned:
             self._seat(client)
-
-    def call_next(self) -> Client:
-        """Take out the one who has waited longest. Raises StopIteration where nobody waits."""
-        client = next(iter(self.clients))
-        self.take_out(client)
-        return client
 
     def empty(self) -> list[Client]:
         """Take out everyone, in order."""
@@ -90,6 +95,11 @@ class WaitingRoom:
         glance = self.glances.pop(client, None)
         if glance is not None:
             glance.end()
+
+    def _on_held_long(self, client: Client) -> None:
+        if client in self.clients:
+            self.take_out(client)
+            self.tired(client)
 
     def _seat(self, client: Client) -> None:
         self._watch(client)

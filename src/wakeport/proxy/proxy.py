@@ -51,7 +51,7 @@ class Proxy:
         self.lease = LeaseHolder(
             loop, given.lease, "proxy", self.on_lease, self.on_lease_lost, self.on_outlived
         )
-        self.room = WaitingRoom(loop, self.on_client_gone)
+        self.room = WaitingRoom(loop, self.on_client_gone, given.hold_for, self.on_held_long)
         self.patience = Patience(loop, given.answer_within, given.ready_within, self.on_patience_exhausted)
         self.dialer = Dialer(loop, self.on_connected, self.on_unreachable)
         self.refusals = Refusals(loop, given.name, self.on_refused)
@@ -104,7 +104,7 @@ class Proxy:
             self.refusals.refuse(client, self.failure)
             return
         self.serve(client)
-        if self.targets is not None and not self.room and not self.dialer.busy:
+        if self.targets is not None and self.may_dial(client, self.targets):
             self.dial(client, self.targets)
         else:
             self.hold(client)
@@ -120,8 +120,6 @@ class Proxy:
     def hold(self, client: Client) -> None:
         self.room.add(client)
         self.mind_the_room()
-        if self.given.hold_for != float("inf"):
-            self.loop.call_in(self.given.hold_for, lambda: self.on_held_long(client))
         self.expect_supervisor()
 
     def mind_the_room(self) -> None:
@@ -132,11 +130,9 @@ class Proxy:
             self.door.resume()
 
     def on_held_long(self, client: Client) -> None:
-        if client in self.room.clients:
-            self.room.take_out(client)
-            reason = f"the container was not awake within {self.given.hold_for:g} s of this client's arrival"
-            self.refuse(client, Failure(reason, RETRY_AFTER_SILENCE))
-            self.mind_the_room()
+        reason = f"the container was not awake within {self.given.hold_for:g} s of this client's arrival"
+        self.refuse(client, Failure(reason, RETRY_AFTER_SILENCE))
+        self.mind_the_room()
 
     def may_flow(self) -> bool:
         """Whether one more may begin to wait; who may not is dropped: no backlog keeps datagrams."""
@@ -191,9 +187,9 @@ class Proxy:
         self.targets = targets
         self.patience.end()
         self.flows.connect(targets)
+        self.call_in_next()
         if self.entrance is not None:
             self.entrance.open()
-        self.call_in_next()
 
     def on_not_awake(self) -> None:
         """Nothing new for the target; who was being connected waits again, and who is connected stays."""
@@ -234,9 +230,25 @@ class Proxy:
     # The target answers, or does not.
 
     def call_in_next(self) -> None:
-        while self.targets is not None and self.room and not self.dialer.busy:
-            self.dial(self.room.call_next(), self.targets)
+        while self.targets is not None and (client := self.next_to_dial(self.targets)) is not None:
+            self.room.take_out(client)
+            self.dial(client, self.targets)
         self.mind_the_room()
+
+    def next_to_dial(self, targets: dict[str, Address]) -> Client | None:
+        """Who has waited longest and whose target is not busy: one dead port shall hold up no other."""
+        busy = set()
+        for client in self.room.clients:
+            if self.may_dial(client, targets):
+                return client
+            busy.add(client.listener)
+            if len(busy) == len(self.given.listeners):
+                break
+        return None
+
+    def may_dial(self, client: Client, targets: dict[str, Address]) -> bool:
+        address = targets.get(self.given.listeners[client.listener].target)
+        return address is None or not self.dialer.is_busy(address)
 
     def dial(self, client: Client, targets: dict[str, Address]) -> None:
         wanted = self.given.listeners[client.listener].target
@@ -248,21 +260,14 @@ class Proxy:
     def on_connected(self, client: Client, target: socket.socket) -> None:
         version = self.given.listeners[client.listener].send_proxy
         if version != "off":
-            self.introduce(client, target, version)
+            from wakeport.proxy.admission.proxy_header import introduce
+
+            introduce(client, target, version)
         relay = Relay(self.loop, client.sock, target, lambda: self.on_client_gone(client))
         self.served[client] = relay
         self.pulse.begin()
         relay.start()
         self.call_in_next()
-
-    def introduce(self, client: Client, target: socket.socket, version: str) -> None:
-        """Tell the target who comes, before the client's first byte."""
-        from wakeport.proxy.admission.proxy_header import header_for
-
-        try:
-            target.send(header_for(client, version))  # a hundred bytes fit into an empty buffer
-        except OSError:
-            return  # the target has gone again, and the relay finds that too
 
     def on_unreachable(self, client: Client, why: str) -> None:
         """The supervisor is asked once more: its word may be from before the container ended."""
@@ -336,12 +341,10 @@ class Proxy:
     def cut_off(self) -> None:
         """The kernel closes everything now. What is cut off shall not look as if it were complete."""
         for client, relay in self.served.items():
-            if client.sock is not None:  # a flow without a target has none
-                leg.refuse_to_linger(client.sock)
-            if relay is not None:
-                leg.refuse_to_linger(relay.target.sock)
+            for sock in client.sock, relay.target.sock if relay is not None else None:
+                if sock is not None:  # a flow without a target has none
+                    leg.refuse_to_linger(sock)
 
     def report(self) -> None:
-        count = len(self.served)
         self.lease.report([str(client) for client, _ in zip(self.served, range(REPORT_MAX), strict=False)])
-        notify(f"STATUS={count} client{'' if count == 1 else 's'}")
+        notify(f"STATUS={len(self.served)} client{'' if len(self.served) == 1 else 's'}")

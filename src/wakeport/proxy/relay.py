@@ -153,6 +153,8 @@ class Side:
 
     def _end(self) -> None:
         """This side has sent its last byte. The peer has it: while anything is pending nothing is read."""
+        if self.ended:
+            return  # reported again before it could be passed on
         self.ended = True
         if self.peer.ended:
             self.relay.close()

@@ -5,6 +5,7 @@ Both versions, both ways: https://www.haproxy.org/download/2.6/doc/proxy-protoco
 
 from __future__ import annotations
 
+import socket
 import struct
 
 from wakeport.proxy.admission.networks import pack, unpack
@@ -43,6 +44,14 @@ class Header:
         self.length = length
         self.source = source
         self.destination = destination
+
+
+def introduce(client: Client, target: socket.socket, version: str) -> None:
+    """Tell the target who comes, before the client's first byte."""
+    try:
+        target.send(header_for(client, version))  # a hundred bytes fit into an empty buffer
+    except OSError:
+        return  # the target has gone again, and the relay finds that too
 
 
 def header_for(client: Client, version: str) -> bytes:
