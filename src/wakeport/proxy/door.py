@@ -31,13 +31,14 @@ class Client:
     the socket's own.
     """
 
-    __slots__ = ("address", "asked_anew", "destination", "listener", "sock")
+    __slots__ = ("address", "asked_anew", "destination", "held_since", "listener", "sock")
 
     def __init__(self, sock: socket.socket, address: object, listener: int) -> None:
         self.sock = sock
         self.address = address
         self.listener = listener
         self.destination: tuple[str, int] | None = None
+        self.held_since = 0.0  # seconds, monotonic, once it is
         self.asked_anew = False  # the target refused it once, and the supervisor was asked again
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable
 
-from wakeport.loop import Loop
+from wakeport.loop import Loop, Timer, now
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
 
@@ -38,15 +38,15 @@ class WaitingRoom:
         self.came: Callable[[Client], None] | None = None  # who else wants to hear of each that waits
         self.clients: dict[Client, None] = {}
         self.glances: dict[Client, Glance] = {}  # at those few whose first words matter to somebody
+        self.deadlines: dict[Client, Timer] = {}
 
     def __len__(self) -> int:
         return len(self.clients)
 
     def add(self, client: Client) -> None:
         self.clients[client] = None
+        client.held_since = client.held_since or now()  # or with the process before this one
         self._seat(client)
-        if self.hold_for != FOR_EVER:
-            self.loop.call_in(self.hold_for, lambda: self._on_held_long(client))
 
     def put_back(self, clients: Iterable[Client]) -> None:
         """Let clients wait again who were called already: before all others, in their own order."""
@@ -64,6 +64,9 @@ class WaitingRoom:
 
     def take_out(self, client: Client) -> None:
         del self.clients[client]
+        deadline = self.deadlines.pop(client, None)
+        if deadline is not None:
+            deadline.cancel()
         self._look_away(client)
         self.loop.unwatch(client.sock.fileno())
 
@@ -97,11 +100,13 @@ class WaitingRoom:
             glance.end()
 
     def _on_held_long(self, client: Client) -> None:
-        if client in self.clients:
-            self.take_out(client)
-            self.tired(client)
+        self.take_out(client)
+        self.tired(client)
 
     def _seat(self, client: Client) -> None:
+        if self.hold_for != FOR_EVER:
+            due = client.held_since + self.hold_for
+            self.deadlines[client] = self.loop.call_at(due, lambda: self._on_held_long(client))
         self._watch(client)
         if self.came is not None:
             self.came(client)
