@@ -106,7 +106,7 @@ def descriptors(proxy: Program) -> tuple[int, int]:
     return others, pipes
 
 
-def rests(proxy: Program, seconds: float = 0.4) -> bool:
+def rests(proxy: Program, seconds: float = 0.2) -> bool:
     """Whether it leaves the processor alone while nothing happens."""
     before = proxy.processor_time()
     time.sleep(seconds)
