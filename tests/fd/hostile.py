@@ -45,6 +45,14 @@ class Supervisor:
             for sock in self.leases:
                 self._tell(sock)
 
+    def fall_silent(self) -> None:
+        """Crash, and have a successor that has yet to say its first word."""
+        with self.lock:
+            self.words = b""
+            for sock in self.leases:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
     def awake(self, targets: dict[str, list[Any]]) -> None:
         self.say({"state": "awake", "targets": targets})
 

@@ -83,8 +83,10 @@ def is_served(house: House, say: bytes) -> bool:
 
 
 def come(house: House, say: bytes) -> socket.socket:
-    client = house.client()
-    house.clients.remove(client)
+    client = socket.socket()
+    client.settimeout(PATIENCE)
+    with contextlib.suppress(ConnectionResetError):  # it was let in and reset before connect() returned
+        client.connect(house.listeners[0].getsockname())
     client.settimeout(0.05)
     with contextlib.suppress(OSError):
         client.sendall(say)
