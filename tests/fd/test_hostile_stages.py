@@ -114,7 +114,7 @@ def test_a_client_that_leaves(house: House, stage: str) -> None:
     good = (HEADER if "PROXY" in stage else b"") + (VISIT + b"good")
     with served(house, *words, say=good) as played:
         played.say({"state": "waking"})
-        for number in range(rounds(2, 400)):
+        for number in range(rounds(2, 200)):
             crowd = [come(house, say) for _ in range(CROWD)]
             if number % 2:
                 time.sleep(0.02)  # so that it is in that stage, and not only on its way
@@ -126,7 +126,7 @@ def test_a_client_that_leaves(house: House, stage: str) -> None:
 def test_a_client_that_leaves_while_it_is_told_of_a_failure(house: House, way: Leave) -> None:
     with served(house) as played:
         played.say({"state": "failed", "reason": "no", "retry_after": 0.5})
-        for number in range(rounds(2, 300)):
+        for number in range(rounds(2, 60)):
             crowd = [come(house, say) for say in FIRST_WORDS * 10]
             for client in crowd:
                 if number % 2:
@@ -143,7 +143,7 @@ def test_a_client_that_leaves_while_it_is_connected(house: House) -> None:
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(busy.getsockname())
-        for _ in range(rounds(2, 100)):
+        for _ in range(rounds(2, 30)):
             played.awake({"80/tcp": list(busy.getsockname())})
             crowd = [come(house, b"dialled") for _ in range(CROWD * 2)]
             played.say({"state": "waking"})
@@ -158,7 +158,7 @@ def test_a_client_that_leaves_while_it_is_connected(house: House) -> None:
 def test_a_client_that_leaves_while_it_is_relayed(house: House, say: bytes, way: Leave) -> None:
     """Small messages, and bulk both ways, of which nothing is read."""
     with served(house):
-        for number in range(rounds(2, 40)):
+        for number in range(rounds(2, 20)):
             crowd = [come(house, say) for _ in range(CROWD)]
             if number % 2:
                 time.sleep(0.05)
@@ -194,7 +194,7 @@ def test_a_target_that_accepts_and_breaks_off(
     hostile: Target = house.target(breaks)
     with served(house, f"send_proxy={header}", say=b"good") as played:
         played.awake({"80/tcp": ["127.0.0.1", hostile.port]})
-        for _ in range(rounds(2, 200)):
+        for _ in range(rounds(2, 30)):
             crowd = [come(house, bytes(size)) for size in (0, 10, 100_000, 1_000_000) * 10]
             for client in crowd[::2]:
                 client.settimeout(0.05)
