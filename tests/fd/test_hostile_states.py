@@ -135,7 +135,7 @@ class Visitors:
 class Everything:
     """The proxy, its listeners, its targets and its supervisor."""
 
-    def __init__(self, house: House, played: Supervisor) -> None:
+    def __init__(self, house: House, played: Supervisor, before: str = STAYS) -> None:
         self.house = house
         self.played = played
         self.visitors = Visitors(house)
@@ -147,7 +147,7 @@ class Everything:
         for special, _ in LISTENERS:
             words += ["target=80/tcp", *special]
         words += ["target=80/tcp", "target=80/udp", "flow_idle=0.5"]
-        self.proxy: Program = house.proxy(targets=words, before=STAYS)
+        self.proxy: Program = house.proxy(targets=words, before=before)
         self.target = house.target(serve)
 
     def awake(self, port: int) -> None:
