@@ -220,7 +220,8 @@ class Books(RuleBasedStateMachine):
         assert books.kept_bytes == sum(
             flow.kept_bytes + KEPT_OVERHEAD * len(flow.kept) for flow in self.present
         )
-        assert books.target is not None or all(flow.sock is None for flow in self.present)
+        assert {flow.sock.getpeername() for flow in self.present if flow.sock is not None} <= {books.leads_to}
+        assert books.target in (None, books.leads_to)
         assert len(self.loop.callbacks) == 1 + sum(flow.sock is not None for flow in self.present)
         assert (books.expiry is not None) or not self.present
         for flow in self.present:
@@ -231,6 +232,8 @@ class Books(RuleBasedStateMachine):
         if not hasattr(self, "datagrams"):
             return
         self.datagrams.disconnect()
+        for flow in self.present:
+            flow.disconnect(self.loop)
         self.turn()
         for sock in (self.listener, self.target, self.elsewhere, *self.clients):
             sock.close()

@@ -76,6 +76,7 @@ class Datagrams:
         self.may_wake = may_wake
         self.hold_for = hold_for
         self.target: tuple[str, int] | None = None
+        self.leads_to: tuple[str, int] | None = None  # their sockets, also without a target
         self.flows: dict[Key, Flow] = {}
         self.strangers: OrderedDict[Flow, None] = OrderedDict()  # the one that was silent longest is first
         self.regulars: OrderedDict[Flow, None] = OrderedDict()
@@ -107,19 +108,26 @@ class Datagrams:
 
     def connect(self, target: tuple[str, int]) -> None:
         """The target is known: send it what was kept, flow by flow. The same one again changes nothing."""
-        if target != self.target:
-            self.disconnect()
-            self.target = target
-            self._send_kept()
+        if target == self.target:
+            return
+        self.disconnect()
+        if target != self.leads_to:
+            self.leads_to = target
+            for flow in self.flows.values():
+                flow.disconnect(self.loop)
+        self.target = target
+        self._send_kept()
 
     def disconnect(self) -> None:
-        """There is no target any more: keep the flows, and what they send from now on."""
+        """There may be no target any more: keep the flows, and what they send from now on.
+
+        Their sockets too: mostly it is the same one again, which knows them by their ports, and what it
+        still answers is for them.
+        """
         self.target = None
         if self.round is not None:
             self.round.cancel()
             self.round = None
-        for flow in self.flows.values():
-            flow.disconnect(self.loop)
 
     def take_over(self, flow: Flow, regular: bool) -> None:
         """Go on with a flow that another process has begun. Those that were silent longest come first."""
@@ -127,6 +135,7 @@ class Datagrams:
         flow.queue = self.regulars if regular else self.strangers
         flow.queue[flow] = None
         if flow.sock is not None:
+            self.leads_to = self.leads_to or flow.sock.getpeername()[:2]
             self.loop.watch(flow.sock.fileno(), READ, lambda _events: self._on_reply(flow))
         if self.expiry is None:
             self._arm()
