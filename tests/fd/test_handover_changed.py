@@ -49,3 +49,23 @@ def test_a_relay_of_a_listener_that_is_gone_goes_on_through_the_next_restart_too
     clients[1].sendall(b"still")
     assert clients[1].recv(5) == b"still"
     second.close()
+
+
+def test_who_wants_a_target_that_the_predecessor_did_not_know_is_held_until_it_is_told(
+    manager: Manager, house: House
+) -> None:
+    """`to` was changed while the container was awake: it was refused, for there was no such port before."""
+    house.listen()
+    before, after = house.target(), house.target(lambda sock: sock.sendall(b"served " + sock.recv(100)))
+    proxy = manager.start()
+    stays = house.client(say=b"1")
+    house.lease.accept().awake(before.port)
+    assert stays.recv(1) == b"1"
+    manager.stop(proxy)
+    assert proxy.wait() == 0
+    comes = house.client(say=b"GET / HTTP/1.0\r\n\r\n")
+    manager.start(targets=["target=81/tcp"])
+    house.lease.accept().tell("awake", targets={"81/tcp": ["127.0.0.1", after.port]})
+    assert everything(comes).startswith(b"served GET ")
+    stays.sendall(b"2")
+    assert stays.recv(1) == b"2"

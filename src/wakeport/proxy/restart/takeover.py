@@ -51,9 +51,14 @@ def _restore_lease(proxy: Proxy, record: Record) -> None:
     sock = socket.socket(fileno=record.descriptors["lease"])
     facts, data = record.facts, record.data
     proxy.lease.take_over(sock, data["heard"], data["unsent"], facts["state"], facts["busy"])
-    if facts["targets"] is not None:
+    if facts["targets"] is None:
+        return
+    if {listener.target for listener in proxy.given.listeners} <= facts["targets"].keys():
         proxy.targets = {key: address_from(said) for key, said in facts["targets"].items()}
         proxy.flows.connect(proxy.targets)
+    else:
+        # The units have changed, and the supervisor is about to follow. What it said counts no more.
+        proxy.lease.renew()
 
 
 def _restore_predecessor(proxy: Proxy, record: Record) -> None:
