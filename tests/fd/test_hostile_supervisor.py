@@ -204,3 +204,14 @@ def test_a_browser_is_told_of_a_failure_without_sense_like_of_others(house: Hous
     browser = house.client(say=BROWSER)
     house.lease.accept().tell("failed", reason="\ud800<b>\0" * 500, retry_after=True)
     assert b"trying again in 1" in everything(browser)
+
+
+def test_the_classic_shape_hangs_up_on_nonsense_too(house: House) -> None:
+    starter = house.proxy("relay=/bin/false", entry="wakeport.proxy.starter", before=HASTY)
+    client = house.client(say=b"GET / HTTP/1.1\r\n\r\n")
+    for line in NO_MESSAGES + [json.dumps(each).encode() for each in NO_STATES]:
+        tell(house, line + b"\n")
+        assert not starter.has_ended(), (line[:100], starter.said.decode())
+    house.lease.accept().tell("failed", reason="the end of it", retry_after=1)
+    assert b"the end of it" in everything(client)
+    assert starter.wait() == 0
