@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import resource
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +88,23 @@ def test_datagrams_that_were_kept_are_sent_in_order(manager: Manager, house: Hou
         other.send(b"new")
         assert other.recv(100) == b"new"
     assert house.lease.nobody_asks(0)
+
+
+def test_where_there_is_no_descriptor_left_everything_is_handed_over_all_the_same(
+    manager: Manager, house: House
+) -> None:
+    """Loading what hands over failed, and that ended the proxy with everyone."""
+    proxy = manager.start()
+    target = house.target()
+    client = house.client(say=b"before")
+    house.lease.accept().awake(target.port)
+    assert client.recv(64) == b"before"
+    used = {int(fd.name) for fd in Path(f"/proc/{proxy.pid}/fd").iterdir()}
+    lowest_free = next(number for number in itertools.count() if number not in used)
+    resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (lowest_free, lowest_free))
+    manager.restart(proxy)
+    client.sendall(b"after")
+    assert client.recv(64) == b"after"
 
 
 def test_who_has_yet_to_show_that_it_may_wake_may_do_so_later(manager: Manager, house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from wakeport.activation import notify, passed_fds
@@ -12,6 +13,10 @@ from wakeport.proxy.proxy import Proxy
 
 DRAIN_WITHIN = 3.0  # seconds after SIGTERM for those who are being served
 
+# Descriptors kept back for the end: a hand-over opens modules, sockets and a file, and at the limit, where
+# everyone would be cut off without it, there is none left. It needs five at once.
+SPARE = 8
+
 
 def main() -> None:
     given = options.from_command_line()
@@ -19,6 +24,7 @@ def main() -> None:
     listening, stored = passed_fds()
     listeners = inherited_listeners(len(given.listeners), listening)
     loop = Loop()
+    spare = [os.dup(loop.epoll.fileno()) for _ in range(SPARE)]
     proxy = Proxy(loop, given, listeners, capacity)
     # Heard before the box is opened: a second restart would find it empty.
     loop.on_signal(signal.SIGTERM, loop.stop)
@@ -29,6 +35,8 @@ def main() -> None:
         take_over(proxy, box)
     notify("READY=1", *([] if stored else ["STATUS=Waiting for a client"]))
     loop.run_forever()
+    for fd in spare:
+        os.close(fd)
     if not proxy.is_empty:
         from wakeport.proxy.restart.handover import hand_over
 
