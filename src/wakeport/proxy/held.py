@@ -5,6 +5,7 @@ when they have waited too long.
 from __future__ import annotations
 
 import socket
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from wakeport.loop import Loop, Timer, now
@@ -37,6 +38,8 @@ class WaitingRoom:
         self.tired = tired
         self.came: Callable[[Client], None] | None = None  # who else wants to hear of each that waits
         self.clients: dict[Client, None] = {}
+        # Those of each listener. Not a dict: looking for the first passes all who were that before.
+        self.queues: dict[int, OrderedDict[Client, None]] = {}
         self.glances: dict[Client, Glance] = {}  # at those few whose first words matter to somebody
         self.deadlines: dict[Client, Timer] = {}
 
@@ -46,12 +49,15 @@ class WaitingRoom:
     def add(self, client: Client) -> None:
         self.clients[client] = None
         client.held_since = client.held_since or now()  # or with the process before this one
+        self._queue(client)
         self._seat(client)
 
     def put_back(self, clients: Iterable[Client]) -> None:
         """Let clients wait again who were called already: before all others, in their own order."""
         returned = dict.fromkeys(clients)
         self.clients = returned | self.clients
+        for client in reversed(returned):
+            self._queue(client).move_to_end(client, last=False)
         for client in returned:
             self._seat(client)
 
@@ -64,6 +70,7 @@ class WaitingRoom:
 
     def take_out(self, client: Client) -> None:
         del self.clients[client]
+        del self.queues[client.listener][client]
         deadline = self.deadlines.pop(client, None)
         if deadline is not None:
             deadline.cancel()
@@ -102,6 +109,11 @@ class WaitingRoom:
     def _on_held_long(self, client: Client) -> None:
         self.take_out(client)
         self.tired(client)
+
+    def _queue(self, client: Client) -> OrderedDict[Client, None]:
+        queue = self.queues.setdefault(client.listener, OrderedDict())
+        queue[client] = None
+        return queue
 
     def _seat(self, client: Client) -> None:
         if self.hold_for != FOR_EVER:

@@ -236,14 +236,11 @@ class Proxy:
         self.mind_the_room()
 
     def next_to_dial(self, targets: dict[str, Address]) -> Client | None:
-        """Who has waited longest and whose target is not busy: one dead port shall hold up no other."""
-        busy = set()
-        for client in self.room.clients:
-            if self.may_dial(client, targets):
+        """Who has waited longest for a target that is not busy: one dead port shall hold up no other."""
+        for queue in self.room.queues.values():
+            client = next(iter(queue), None)
+            if client is not None and self.may_dial(client, targets):
                 return client
-            busy.add(client.listener)
-            if len(busy) == len(self.given.listeners):
-                break
         return None
 
     def may_dial(self, client: Client, targets: dict[str, Address]) -> bool:
