@@ -319,6 +319,8 @@ def test_hostile_first_bytes_are_each_dealt_with_and_leave_nothing(house: House)
     proxy = judging(house, *tables, {"then": "404 no"}, more=("accept_proxy=127.0.0.0/8",))
     header = encode("v1", ("203.0.113.7", 1), ("198.51.100.1", 2))
     binary = encode("v2", ("2001:db8::7", 1), ("2001:db8::1", 2))
+    # What is measured after a hundred clients is a proxy that has started.
+    assert everything(house.client(say=header + PROBE)).endswith(b"asleep")
     stays = house.client(say=header + PROBE[:5])
     before = 0
     for number in range(rounds(400, 20_000)):
