@@ -12,7 +12,7 @@ import pytest
 from tests.fd import udp
 from tests.fd.conftest import House, eventually
 from tests.fd.hostile import reset, supervisor
-from tests.fd.test_handover import Manager
+from tests.fd.manager import Manager
 from tests.fd.test_hostile_states import BINARY, ENDS, JUDGING, KNOWN, STATES, Everything, serve
 from tests.fd.test_threshold import VISIT
 from tests.lab.rounds import rounds

@@ -15,7 +15,7 @@ from tests.fd.hostile import STAYS, reset, supervisor, unharmed
 from tests.fd.test_page import BROWSER
 from tests.fd.test_threshold import VISIT, hello
 from tests.lab.rounds import IN_FULL, rounds
-from wakeport.proxy.proxy_header import encode
+from wakeport.proxy.admission.proxy_header import encode
 
 HEADER = encode("v1", ("203.0.113.7", 1), ("198.51.100.1", 2))
 
@@ -34,7 +34,7 @@ DOORS = {
     "data": ["wake_on=data"],
 }
 
-PATIENT = "import wakeport.proxy.introductions as i; i.HEADER_WITHIN = 600.0;"
+PATIENT = "import wakeport.proxy.admission.introductions as i; i.HEADER_WITHIN = 600.0;"
 
 
 def gently(client: socket.socket) -> socket.socket:

@@ -17,7 +17,7 @@ from tests.fd.hostile import STAYS, Supervisor, reset, supervisor, unharmed
 from tests.fd.test_page import BROWSER
 from tests.fd.test_threshold import PROBE, VISIT
 from tests.lab.rounds import rounds
-from wakeport.proxy.proxy_header import encode
+from wakeport.proxy.admission.proxy_header import encode
 
 HEADER = encode("v2", ("203.0.113.7", 1), ("198.51.100.1", 2))
 ASLEEP = {"path": ["/healthz"], "then": "200 asleep"}
