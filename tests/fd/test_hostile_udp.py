@@ -143,7 +143,7 @@ def test_a_target_that_has_gone_is_no_reason_to_spin(house: House) -> None:
             assert rests(proxy) or rests(proxy)
 
         attack()
-        # The heap stays as large as for the most flows at once, 0.7 KB each: 2,000 of them or 10,000, as it comes.
+        # The heap stays as large as for the most flows at once, 0.7 KB each: 2,000 or 10,000, as it comes.
         with unharmed(proxy, good, growth=8_192):
             for _ in range(rounds(1, 5)):
                 attack()
