@@ -76,12 +76,12 @@ class Datagrams:
         self.may_wake = may_wake
         self.hold_for = hold_for
         self.target: tuple[str, int] | None = None
-        self.leads_to: tuple[str, int] | None = None  # their sockets, also without a target
+        self.leads_to: tuple[str, int] | None = None  # the flows' sockets, target or none
         self.flows: dict[Key, Flow] = {}
         self.strangers: OrderedDict[Flow, None] = OrderedDict()  # the one that was silent longest is first
         self.regulars: OrderedDict[Flow, None] = OrderedDict()
-        # Those with datagrams kept, in the order of the first of each, and since when (seconds, monotonic).
-        self.waiting: dict[Flow, float] = {}
+        # Those with datagrams kept, in the order of the first of each, and what ends it.
+        self.waiting: dict[Flow, Timer | None] = {}
         self.kept_bytes = 0
         self.expiry: Timer | None = None
         self.round: Timer | None = None
@@ -215,14 +215,14 @@ class Datagrams:
             self._wait(flow)
 
     def _wait(self, flow: Flow) -> None:
-        since = self.waiting[flow] = now()
+        self.waiting[flow] = None
         if self.target is None:
             if self.hold_for != float("inf"):
-                self.loop.call_in(self.hold_for, lambda: self._on_held_long(flow, since))
+                self.waiting[flow] = self.loop.call_in(self.hold_for, lambda: self._on_held_long(flow))
             self.asks()
 
-    def _on_held_long(self, flow: Flow, since: float) -> None:
-        if self.target is None and self.waiting.get(flow) == since:
+    def _on_held_long(self, flow: Flow) -> None:
+        if self.target is None:
             self._let_go(flow)
 
     def _send_kept(self) -> None:
@@ -240,7 +240,9 @@ class Datagrams:
             self.round = self.loop.call_in(ROUND_EVERY, self._send_kept)
 
     def _take_kept(self, flow: Flow) -> list[bytes]:
-        del self.waiting[flow]
+        deadline = self.waiting.pop(flow)
+        if deadline is not None:
+            deadline.cancel()
         self.kept_bytes -= flow.kept_bytes + KEPT_OVERHEAD * len(flow.kept)
         return flow.take_kept()
 
