@@ -112,14 +112,35 @@ def copied(copy: Callable[[Loop, Exchange, int], Awaitable[None]], data: bytes, 
         return pipe.read()
 
 
-@given(writes=st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)), max_size=8), cuts=CUTS)
-def test_output_without_a_tty_comes_out_of_its_frames(
-    writes: list[tuple[int, bytes]], cuts: list[int]
+def framed(writes: list[tuple[int, bytes]]) -> bytes:
+    return b"".join(bytes([stream, 0, 0, 0]) + len(text).to_bytes(4, "big") + text for stream, text in writes)
+
+
+@given(writes=st.lists(st.binary(max_size=50), max_size=8), cuts=CUTS)
+def test_output_without_a_tty_comes_out_of_its_frames(writes: list[bytes], cuts: list[int]) -> None:
+    assert copied(copy_frames, framed([(1, text) for text in writes]), cuts) == b"".join(writes)
+
+
+@given(
+    writes=st.lists(
+        st.one_of(
+            st.tuples(st.just(1), st.text("o\n", max_size=20)),
+            st.tuples(st.just(2), st.text("e\n", max_size=20)),
+        ),
+        max_size=12,
+    ),
+    cuts=CUTS,
+)
+def test_halves_of_lines_of_both_streams_are_not_joined(
+    writes: list[tuple[int, str]], cuts: list[int]
 ) -> None:
-    frames = b"".join(
-        bytes([stream, 0, 0, 0]) + len(text).to_bytes(4, "big") + text for stream, text in writes
-    )
-    assert copied(copy_frames, frames, cuts) == b"".join(text for _, text in writes)
+    """Ten thousand lines on stdout, the last of them cut by a frame's end, and then a word on stderr."""
+    lines = copied(copy_frames, framed([(stream, text.encode()) for stream, text in writes]), cuts)
+    said = lines.decode().split("\n")
+    for stream, letter in (1, "o"), (2, "e"):
+        written = "".join(text for kind, text in writes if kind == stream).split("\n")
+        assert [line for line in said if letter in line] == [line for line in written if line]
+    assert not any("o" in line and "e" in line for line in said)
 
 
 @given(lines=st.lists(st.binary(max_size=20).filter(lambda line: b"\r" not in line), max_size=8), cuts=CUTS)

@@ -235,6 +235,28 @@ class CountsShutdowns(socket.socket):
         super().shutdown(how)
 
 
+def test_the_first_sweep_begins_to_ask_the_target_whether_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A leg that lives for moments does not pay for its keepalive."""
+    monkeypatch.setattr(pulse, "SWEEP_EVERY", 0.05)
+    loop = Loop()
+    client, far_client = pair()
+    target, far_target = pair()
+    with client, far_client, target, far_target:
+        relay = Relay(loop, client, target, lambda: None)
+        asking = pulse.Pulse(loop, lambda: [relay])
+        asking.begin()
+        assert target.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+        loop.call_in(0.3, loop.stop)
+        loop.run_forever()
+        assert target.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert target.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEPALIVE_IDLE
+        relay.close()
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+
+
 def test_an_end_that_is_seen_twice_is_passed_on_once() -> None:
     """A client that ended while it was held is read from at once, and its end reported again in the next
     turn. A second shutdown would fail where the target has answered and closed meanwhile, and be a reset.
