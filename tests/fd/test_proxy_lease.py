@@ -175,3 +175,17 @@ def test_a_lease_socket_that_appears_late_is_found(house: House) -> None:
     house.lease = LeaseSocket(str(house.folder / "web.lease"))
     house.lease.accept().awake(target.port)
     assert client.recv(5) == b"hello"
+
+
+def test_a_live_relay_has_a_lease_again_when_a_failure_is_over(house: House) -> None:
+    """Docker's API is away for a moment; with live-restore the container runs on, and is in use."""
+    target = house.target()
+    house.proxy()
+    client = house.client(say=b"x")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert client.recv(1) == b"x"
+    lease.tell("failed", reason="docker is away", retry_after=0.2)
+    house.lease.accept().awake(target.port)
+    client.sendall(b"still here")
+    assert client.recv(10) == b"still here"

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 REPORT_EVERY = 1.0  # seconds, at most, on the lease and in `systemctl status`
 REPORT_MAX = 1000  # clients by name; 25 KB of the 64 KiB that a line may have
 
-# After a failure of which the supervisor said nothing there is no telling when it is mended.
-RETRY_AFTER_SILENCE = 1.0  # seconds
-
 
 class Proxy:
     """A client is in exactly one place: the entrance, the waiting room or before a waiting page, the dialer,
@@ -52,7 +49,9 @@ class Proxy:
             loop, given.lease, "proxy", self.on_lease, self.on_lease_lost, self.on_outlived
         )
         self.room = WaitingRoom(loop, self.on_client_gone, given.hold_for, self.on_held_long)
-        self.patience = Patience(loop, given.answer_within, given.ready_within, self.on_patience_exhausted)
+        self.patience = Patience(
+            loop, given.answer_within, given.ready_within, lambda why: self.turn_away(Failure(why))
+        )
         self.dialer = Dialer(loop, self.on_connected, self.on_unreachable)
         self.refusals = Refusals(loop, given.name, self.on_refused)
         self.pulse = Pulse(loop, lambda: filter(None, self.served.values()))
@@ -66,7 +65,7 @@ class Proxy:
         self.flows = Flows(
             loop=loop,
             came=self.on_flow,
-            gone=self.on_served,
+            gone=self.on_gone,
             asks=self.on_flow_waits,
             may_wake=self.may_flow,
             is_awake=lambda: is_awake(self),
@@ -131,7 +130,7 @@ class Proxy:
 
     def on_held_long(self, client: Client) -> None:
         reason = f"the container was not awake within {self.given.hold_for:g} s of this client's arrival"
-        self.refuse(client, Failure(reason, RETRY_AFTER_SILENCE))
+        self.refuse(client, Failure(reason))
         self.mind_the_room()
 
     def may_flow(self) -> bool:
@@ -206,9 +205,6 @@ class Proxy:
         if self.somebody_waits and self.targets is None:
             self.patience.begin_anew(answered=self.lease.state is not None)
 
-    def on_patience_exhausted(self, reason: str) -> None:
-        self.turn_away(Failure(reason, RETRY_AFTER_SILENCE))
-
     def turn_away(self, failure: Failure) -> None:
         """Answer everyone who waits, and until the failure is over everyone who comes."""
         self.failure = failure
@@ -220,8 +216,14 @@ class Proxy:
         if self.pages is not None:
             self.pages.failed(failure)
         self.flows.refuse()
-        if not self.served:
+        if self.served:  # who is relayed already needs it no less
+            self.loop.call_in(failure.retry_after, self.hold_for_the_served)
+        else:
             self.lease.drop()
+
+    def hold_for_the_served(self) -> None:
+        if self.served:
+            self.lease.hold()
 
     def refuse(self, client: Client, failure: Failure) -> None:
         self.serve_no_more(client)
@@ -252,7 +254,7 @@ class Proxy:
         if wanted in targets:
             self.dialer.dial(client, targets[wanted])
         else:
-            self.refuse(client, Failure(f"the container has no port {wanted}", RETRY_AFTER_SILENCE))
+            self.refuse(client, Failure(f"the container has no port {wanted}"))
 
     def on_connected(self, client: Client, target: socket.socket) -> None:
         version = self.given.listeners[client.listener].send_proxy
@@ -269,7 +271,7 @@ class Proxy:
     def on_unreachable(self, client: Client, why: str) -> None:
         """The supervisor is asked once more: its word may be from before the container ended."""
         if client.asked_anew:
-            self.refuse(client, Failure(why, RETRY_AFTER_SILENCE))
+            self.refuse(client, Failure(why))
             self.call_in_next()
             return
         unlucky = [client, *self.dialer.recall()]
@@ -284,10 +286,10 @@ class Proxy:
 
     def on_client_gone(self, client: Client) -> None:
         self.door.left()
-        self.on_served(client)
+        self.on_gone(client)
         self.mind_the_room()
 
-    def on_served(self, client: Client | Flow) -> None:
+    def on_gone(self, client: Client | Flow) -> None:
         self.serve_no_more(client)
         self.on_place_free()
 

@@ -25,6 +25,8 @@ DRAIN_MAX = 1_048_576  # bytes
 
 CHUNK = 65536  # bytes
 
+# After a failure of which the supervisor said nothing there is no telling when it is mended.
+RETRY_AFTER_SILENCE = 1.0  # seconds
 RETRY_AFTER_MAX = 86_400.0  # seconds; supervisors back off to a minute
 
 # Reported once for each arrival: what is only peeked at stays readable, and would be reported for ever.
@@ -36,7 +38,7 @@ class Failure:
 
     __slots__ = ("reason", "until")
 
-    def __init__(self, reason: str, retry_after: float) -> None:
+    def __init__(self, reason: str, retry_after: float = RETRY_AFTER_SILENCE) -> None:
         self.reason = reason
         self.until = now() + retry_after
 

@@ -39,8 +39,6 @@ WHO = "systemd-socket-proxyd"
 DESCRIPTORS_A_CONNECTION = 6
 DESCRIPTORS_RESERVED = 64
 
-RETRY_AFTER_SILENCE = 1.0  # seconds, as in the proxy
-
 CANNOT_EXECUTE = 127  # sh(1)
 
 
@@ -131,7 +129,7 @@ class Starter:
         self.patience.end()
         if self.wanted_target not in targets:
             reason = f"the container has no port {self.wanted_target}"
-            self.turn_away(Failure(reason, RETRY_AFTER_SILENCE))
+            self.turn_away(Failure(reason))
             return
         self.target = targets[self.wanted_target]
         if self.child is not None:
@@ -163,7 +161,7 @@ class Starter:
         self.patience.begin_anew(answered=self.lease.state is not None)
 
     def on_patience_exhausted(self, reason: str) -> None:
-        self.turn_away(Failure(reason, RETRY_AFTER_SILENCE))
+        self.turn_away(Failure(reason))
 
     # socket-proxyd takes over the clients.
 
@@ -209,7 +207,7 @@ class Starter:
         self.child = None
         code = os.waitstatus_to_exitcode(status)
         if code == CANNOT_EXECUTE:
-            self.turn_away(Failure(f"{self.relay} cannot be executed", RETRY_AFTER_SILENCE))
+            self.turn_away(Failure(f"{self.relay} cannot be executed"))
         else:
             self.exit_code = 0 if code == 0 else 1
             self.loop.stop()
