@@ -297,7 +297,7 @@ def _require_what_it_takes() -> None:
     if os.geteuid() != 0:
         raise LabError("a lab needs root, for its namespaces; run this again as root")
     check = subprocess.run(
-        [CHECKOUT / "scripts/setup", "--check"], capture_output=True, text=True, check=False
+        [CHECKOUT / "scripts/setup", "lab", "--check"], capture_output=True, text=True, check=False
     )
     if check.returncode != 0:
         raise LabError(check.stderr.strip())
