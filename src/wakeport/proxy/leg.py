@@ -14,7 +14,9 @@ KEEPALIVE_IDLE = 120  # seconds of silence before the first probe
 KEEPALIVE_INTERVAL = 15  # seconds between probes
 KEEPALIVE_PROBES = 8
 
-_LINGER_ZERO = struct.pack("ii", 1, 0)  # struct linger, socket(7): close() sends RST and keeps nothing
+# struct linger, socket(7)
+_LINGER_ZERO = struct.pack("ii", 1, 0)  # close() sends RST and keeps nothing
+_LINGER = struct.pack("ii", 0, 0)  # the default: close() sends what is left and FIN
 
 
 def tune(sock: socket.socket) -> None:
@@ -57,3 +59,8 @@ def reset(loop: Loop, sock: socket.socket) -> None:
 def refuse_to_linger(sock: socket.socket) -> None:
     """Make any later close, also the one at the end of the process, a reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+
+
+def linger_again(sock: socket.socket) -> None:
+    """Take `refuse_to_linger` back."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)

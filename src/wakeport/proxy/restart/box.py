@@ -15,7 +15,8 @@ import array
 import json
 import os
 import socket
-import struct
+
+from wakeport.proxy import leg
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ AT_ONCE = 253  # descriptors in one message, SCM_MAX_FD; unix(7)
 ROOM = 4_194_304  # bytes of send buffer, capped by the kernel; 16,020 descriptors fit in the default
 
 _SPACE = socket.CMSG_SPACE(AT_ONCE * array.array("i").itemsize)
-_LINGER_ZERO = struct.pack("ii", 1, 0)  # close() resets, socket(7)
 
 
 class Record:
@@ -154,6 +154,6 @@ def reset(fd: int) -> None:
     """Close a descriptor, a connection so that its peer gets an error and takes nothing for the whole."""
     try:
         with socket.socket(fileno=fd) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+            leg.refuse_to_linger(sock)
     except OSError:
         os.close(fd)  # not a socket

@@ -6,11 +6,11 @@ Loaded only where systemd passes a box.
 from __future__ import annotations
 
 import socket
-import struct
 import sys
 
 from wakeport.activation import forget_stored
 from wakeport.loop import READ, WRITE
+from wakeport.proxy import leg
 from wakeport.proxy.dialer import address_from
 from wakeport.proxy.door import Client
 from wakeport.proxy.refusal import Failure
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wakeport.proxy.proxy import Proxy
-
-_LINGER = struct.pack("ii", 0, 0)  # struct linger, socket(7): the default again
 
 
 def take_over(proxy: Proxy, fd: int) -> None:
@@ -185,7 +183,7 @@ def _client(proxy: Proxy, record: Record) -> Client:
 def _connection(record: Record, name: str) -> socket.socket:
     sock = socket.socket(fileno=record.descriptors[name])
     sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+    leg.linger_again(sock)
     return sock
 
 
