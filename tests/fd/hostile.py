@@ -133,7 +133,8 @@ def unharmed(proxy: Program, good: Callable[[], None], growth: int = 2048) -> It
     yield
     assert not proxy.has_ended(), proxy.said.decode()
     good()
-    eventually(lambda: descriptors(proxy)[0] <= others)
+    # Whether the good client's lease is still open, or was asked for once more, differs from time to time.
+    eventually(lambda: descriptors(proxy)[0] <= others + 1)
     assert descriptors(proxy)[1] <= SIGNALS + 2 * pipe.KEPT_AT_MOST
     assert rests(proxy) or rests(proxy), "it spins"
     assert proxy.memory() - memory <= growth, f"{memory} KiB before, {proxy.memory()} KiB now"
