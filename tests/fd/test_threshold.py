@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from tests.fd import udp
 from tests.fd.conftest import House, Program, Target, eventually, everything
 from tests.lab.rounds import rounds
 from wakeport.proxy.admission.proxy_header import encode
@@ -195,55 +194,6 @@ def test_a_half_closed_request_wakes_and_is_answered(house: House) -> None:
     assert everything(client) == b"question"
 
 
-def publish(house: House, state: str) -> str:
-    path = Path(house.folder, "status.json")
-    path.write_text(json.dumps({"state": state}))
-    return f"status={path}"
-
-
-def test_while_it_is_awake_a_probe_passes_also_through_a_fresh_proxy(house: House) -> None:
-    target = house.target()
-    judging(house, ASLEEP, more=(publish(house, "awake"),))
-    probe = house.client(say=PROBE)
-    wakes(house, target)
-    assert probe.recv(1024) == PROBE
-    # And through a proxy that knows it from its lease, whatever the file says.
-    publish(house, "asleep")
-    second = house.client(say=PROBE)
-    assert second.recv(1024) == PROBE
-
-
-@pytest.mark.parametrize("state", ["asleep", "waking", "stopping", "failed"])
-def test_in_any_other_state_it_does_not(house: House, state: str) -> None:
-    judging(house, ASLEEP, more=(publish(house, state),))
-    assert everything(house.client(say=PROBE)).endswith(b"asleep")
-    assert nobody_asked(house)
-
-
-def test_who_is_at_the_threshold_when_it_wakes_passes(house: House) -> None:
-    target = house.target()
-    judging(house, ASLEEP, {"then": "close", "path": ["/x"]})
-    begun = house.client(say=b"GET /heal")
-    house.client(say=VISIT)
-    lease = house.lease.accept()
-    # Others wake it; probes that come meanwhile are told that it sleeps.
-    assert everything(house.client(say=PROBE)).endswith(b"asleep")
-    lease.awake(target.port)
-    assert begun.recv(100) == b"GET /heal"
-
-
-def test_who_has_begun_when_somebody_else_wakes_it_passes(house: House) -> None:
-    """The proxy holds no lease, so it hears of that only by looking."""
-    target = house.target()
-    judging(house, ASLEEP, more=(publish(house, "asleep"),))
-    begun = house.client(say=PROBE[:10])
-    assert house.lease.nobody_asks(0.2)
-    publish(house, "awake")
-    begun.sendall(PROBE[10:])
-    wakes(house, target)
-    assert begun.recv(1024) == PROBE
-
-
 def test_the_threshold_holds_no_lease(house: House) -> None:
     """Not for one whose lease it was, either: it was held on for as long as a silent client stayed."""
     target = house.target()
@@ -285,22 +235,6 @@ def test_unix_clients_are_judged_too(house: House, tmp_path: Path) -> None:
     judging(house, ASLEEP)
     assert everything(house.client(say=PROBE)).endswith(b"asleep")
     assert nobody_asked(house)
-
-
-@pytest.mark.parametrize("state", ["asleep", "awake"])
-def test_a_datagram_that_may_not_wake_passes_while_it_is_awake(house: House, state: str) -> None:
-    udp.listen(house)
-    with udp.target(lambda data: [data.upper()]) as target:
-        words = ["target=80/udp", f"rule={json.dumps({'then': 'close'})}", publish(house, state)]
-        proxy = house.proxy(targets=words)
-        client = udp.client(house)
-        client.send(b"hello")
-        if state == "awake":
-            target.awake(house.lease.accept())
-            assert client.recv(100) == b"HELLO"
-        else:
-            assert proxy.wait() == 0
-            assert nobody_asked(house)
 
 
 def test_after_a_failure_a_probe_is_still_told_that_it_sleeps(house: House) -> None:
@@ -356,10 +290,7 @@ def test_words_that_make_no_sense_end_the_proxy_at_once(house: House, words: str
     assert b"systemctl cat" in proxy.said
 
 
-ENTRANCE = "entrance introductions proxy_header networks threshold rules client_hello request_head state_file"
-
-
-def test_a_service_without_rules_imports_none_of_it(house: House) -> None:
+def test_a_plain_service_imports_nothing_of_the_other_rooms(house: House) -> None:
     check = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))"
     target = house.target()
     proxy = house.proxy(before=check)
@@ -370,4 +301,5 @@ def test_a_service_without_rules_imports_none_of_it(house: House) -> None:
     assert proxy.wait() == 0
     loaded = set(proxy.said.decode().split())
     assert "wakeport.proxy.relay" in loaded
-    assert not loaded & {f"wakeport.proxy.{module}" for module in ENTRANCE.split()}
+    rooms = tuple(f"wakeport.proxy.{room}" for room in ("admission", "page", "restart", "udp"))
+    assert not [module for module in loaded if module.startswith(rooms)]
