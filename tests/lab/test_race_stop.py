@@ -44,6 +44,9 @@ def test_client_that_comes_during_a_slow_stop_is_served_after_it(
     first = web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
     web.reaches("stopping")
     if killed:
+        # It says so before it asks for the stop, and killed in between it has begun none: its successor
+        # then finds a container that is awake, and leaves it so.
+        eventually("the stop has begun", lambda: web.phase == "stopping")
         web.kill(web.units.supervisor)
     following = web.get()
     assert following.served, following
