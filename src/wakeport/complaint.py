@@ -44,10 +44,12 @@ def complaint(error: str, levels: dict[str, set[str]]) -> str:
 
 def _unknown(where: str, key: str, levels: dict[str, set[str]]) -> str:
     """In TOML a key belongs to the last header above it: many an unknown one stands only too far down."""
-    here = "[[listener.rule]]" if ".rule" in where else "[[listener]]" if where else ""
+    here = ""
+    if where:
+        here = "[busy]" if where == "busy" else "[[listener.rule]]" if ".rule" in where else "[[listener]]"
     for header, keys in levels.items():
         if key in keys and header != here:
-            place = f"it belongs below a {header}" if header else "it belongs above the first [[listener]]"
+            place = f"it belongs below a {header}" if header else "it belongs above the first header"
             return f"there is no such key here; {place}"
     return "there is no such key"
 

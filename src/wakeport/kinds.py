@@ -109,13 +109,14 @@ def _ready(written: str) -> Ready:
         raise ValueError(f"{written!r} contains what cannot be printed")
     plain = written in ("connect", "health")
     http = kind == "http" and argument.startswith("/") and " " not in argument
-    command = kind == "exec" and _is_command(argument)
+    command = kind == "exec" and is_command(argument)
     if not (plain or http or command):
         raise ValueError(f"{written!r} is none of connect, health, http:/path, exec:COMMAND")
     return Ready(written)
 
 
-def _is_command(text: str) -> bool:
+def is_command(text: str) -> bool:
+    """Whether a command can be made of it, as a shell would split it."""
     try:
         return bool(shlex.split(text))
     except ValueError:  # a quote that is not closed

@@ -4,16 +4,24 @@ The supervisor writes its state on connect and at every change:
 
     {"state": "waking", "waits_for": "the container to answer on 172.17.0.2:80"}
     {"state": "awake", "targets": {"80/tcp": ["172.17.0.2", 80]}}
+    {"state": "dozing"}
     {"state": "stopping"}
     {"state": "failed", "reason": "...", "retry_after": 5.0}
 
 The holder may say who it is, what for, and whether it is busy (it is, until it says otherwise):
 
-    {"who": "proxy", "use": ["10.0.0.7:51234"]}
+    {"who": "proxy", "use": ["10.0.0.7:51234"], "last": [1764141738.5]}
     {"busy": false}
+    {"busy": false, "rests": true}
+    {"stir": true}
 
-To a holder that is busy again the supervisor repeats its state: what it said before may have been
-its last word before a sleep. A closed connection holds nothing.
+`last` is when a byte last passed for each use, in seconds since 1970, or null. Who rests uses nothing
+now and will again, so the container may doze and not be stopped. Who stirs asks for a container that
+dozes without being busy: something small has come that it has to see.
+
+To a holder that says it is busy the supervisor repeats its state: what it said before may have been
+its last word before a sleep. `dozing` is said before the container is frozen, so that a holder who has
+just used it can stir. A closed connection holds nothing.
 """
 
 from __future__ import annotations

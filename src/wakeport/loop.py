@@ -180,6 +180,11 @@ class Loop:
             self.epoll.register(fd, events)
         self.callbacks[fd] = callback
 
+    def divert(self, fd: int, callback: Callable[[int], None]) -> None:
+        """Call another callback for `fd` from now on, where it is watched; the kernel need not know."""
+        if fd in self.callbacks:
+            self.callbacks[fd] = callback
+
     def unwatch(self, fd: int) -> None:
         """Forget `fd`; nothing happens where it is not watched. Must come before the descriptor is closed."""
         if self.callbacks.pop(fd, None) is not None:

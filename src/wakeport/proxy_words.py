@@ -33,6 +33,10 @@ def proxy_words(
     words.append(f"hold_max={service.hold_max}")
     if service.hold_for.seconds != float("inf"):
         words.append(f"hold_for={decimal(service.hold_for.seconds)}")
+    if service.doze.seconds != float("inf"):
+        words.append("doze=yes")
+    if (counts := service.busy.connections.counts) is not None:
+        words += [f"counts={counts}", f"silent={service.busy.silent}"]
     if any(listener.page.seconds is not None or listener.judges for listener in service.listener):
         # The page shows the stages of a wake; whom a rule keeps from waking may pass while it is awake.
         words.append(f"status={state}/status.json")

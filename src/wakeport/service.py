@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 import tomllib
 
-from wakeport import kinds, listener, rules
+from wakeport import busy, kinds, listener, rules
+from wakeport.busy import OPEN, Busy
 from wakeport.complaint import complaint
 from wakeport.errors import BadInput
 from wakeport.kinds import (
@@ -47,22 +48,27 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     runtime: Runtime = Runtime("docker")
     ready: Ready = Ready("connect")
     ready_within: Deadline = Deadline(90)
+    doze: Patience = Patience(float("inf"))
     idle: Patience = Patience(600)
     adopt: bool = False
     hold_max: Clients = Clients(16384)
     hold_for: Patience = Patience(float("inf"))
     proxy: Proxy = Proxy(OWN)
+    busy: Busy = Busy()
     listener: tuple[Listener, ...]
 
     def __post_init__(self) -> None:
         if not self.listener:
             raise ValueError("a service needs at least one [[listener]]")
+        if float("inf") > self.doze.seconds >= self.idle.seconds:
+            raise ValueError(f".doze: it is stopped after {self.idle}, so it would never doze; say less")
         self._check_places()
         self._check_unix_sockets()
         if self.proxy == CLASSIC:
             self._check_classic()
-        if self.ready.startswith("http:") and all(one.on.udp or one.leads_to_path for one in self.listener):
-            raise ValueError(".ready: HTTP is asked of a TCP port, and no listener leads to one")
+        for key, asked in (("ready", self.ready), ("busy.check", self.busy.check or "")):
+            if asked.startswith("http:") and all(one.on.udp or one.leads_to_path for one in self.listener):
+                raise ValueError(f".{key}: HTTP is asked of a TCP port, and no listener leads to one")
 
     def _check_places(self) -> None:
         for index, one in enumerate(self.listener):
@@ -92,6 +98,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if getattr(self, key) != DEFAULTS[key]:
                 raise ValueError(f".{key}: {reason}; {_RATHER}")
         unseen = "it passes connections on unseen"
+        if self.busy.connections != OPEN:
+            raise ValueError(f".busy.connections: {unseen}; {_RATHER}")
         refused = {
             "send_proxy": "it adds nothing to what a client says",
             "accept_proxy": unseen,
@@ -114,7 +122,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     field.name: field.default for field in msgspec.structs.fields(Service) if not field.required
 }
 
-_decode: Final = partial(kinds.decode, {**kinds.DECODERS, **listener.DECODERS, **rules.DECODERS})
+_decode: Final = partial(
+    kinds.decode, {**kinds.DECODERS, **busy.DECODERS, **listener.DECODERS, **rules.DECODERS}
+)
 
 
 def check_name(name: str) -> str:
@@ -156,6 +166,7 @@ def build(name: str, settings: dict[str, Any]) -> Service:
 # Which keys stand at which level of the file, from the outside in.
 _LEVELS: Final = {
     "": set(Service.__struct_encode_fields__) - {"name"},
+    "[busy]": set(Busy.__struct_encode_fields__),
     "[[listener]]": set(Listener.__struct_encode_fields__),
     "[[listener.rule]]": set(rules.Rule.__struct_encode_fields__),
 }

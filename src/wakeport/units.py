@@ -142,8 +142,11 @@ def supervisor_command(service: Service, facts: Facts) -> list[str]:
         f"state={names(service.name).state}",
         f"ready={service.ready}",
         f"ready_within={decimal(service.ready_within.seconds)}",
+        f"doze={decimal(service.doze.seconds)}",
         f"idle={decimal(service.idle.seconds)}",
         f"adopt={'yes' if service.adopt else 'no'}",
+        *([f"busy_cpu={service.busy.cpu.part:g}"] if service.busy.cpu else []),
+        *([f"busy_check={service.busy.check}"] if service.busy.check else []),
         *(f"target={key}" for key in dict.fromkeys(targets(service, facts.exposed))),
     ]
     return [PYTHON, "-IS", f"{facts.programs}/supervisor.py", *arguments]

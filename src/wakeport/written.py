@@ -15,8 +15,10 @@ from wakeport.service import Service
 def write(service: Service) -> str:
     """`service` as TOML."""
     lines = [f"# The service {service.name} of wakeport(1). After an edit: wakeport apply {service.name}"]
-    alone = {"name", "listener"} | ({"container"} if service.container == service.name else set())
+    alone = {"name", "busy", "listener"} | ({"container"} if service.container == service.name else set())
     lines += _settings(service, alone)
+    if busy := _settings(service.busy, set()):
+        lines += ["", "[busy]", *busy]
     for listener in service.listener:
         lines += ["", "[[listener]]", *_settings(listener, {"rule"})]
         for rule in listener.rule:

@@ -13,7 +13,7 @@ def test_the_lease_says_who_and_what_for(house: House) -> None:
     lease = house.lease.accept()
     message = lease.hear_until(lambda message: bool(message.get("use")))
     host, port = client.getsockname()
-    assert message == {"who": "proxy", "use": [f"{host}:{port}"]}
+    assert message == {"who": "proxy", "use": [f"{host}:{port}"], "last": [None]}
 
 
 def released(house: House, target: Target) -> Holder:

@@ -64,7 +64,7 @@ def test_socket_proxyd_serves_whoever_waited_and_everything_ends(house: House, u
     starter = unit.start()
     client = house.client(say=b"hello")
     lease = house.lease.accept()
-    assert lease.hear() == {"who": "systemd-socket-proxyd", "use": []}
+    assert lease.hear() == {"who": "systemd-socket-proxyd", "use": [], "last": []}
     lease.tell("waking")
     lease.awake(target.port)
     assert client.recv(5) == b"hello"
@@ -141,7 +141,7 @@ def test_a_crashed_supervisor_costs_no_live_client(house: House, unit: Unit) -> 
     unit.relay_of(starter)
     lease.close()
     successor = house.lease.accept()
-    assert successor.hear() == {"who": "systemd-socket-proxyd", "use": []}
+    assert successor.hear() == {"who": "systemd-socket-proxyd", "use": [], "last": []}
     successor.tell("waking")
     successor.awake(target.port)
     client.sendall(b"after")

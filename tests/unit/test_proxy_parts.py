@@ -87,7 +87,7 @@ def test_a_silent_peer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         sock.setblocking(False)
     relay = Relay(loop, client_near, target_near, loop.stop)
     relay.start()
-    pulse.Pulse(loop, lambda: [relay]).begin()
+    pulse.Pulse(loop, lambda: [relay], lambda: None).begin()
     loop.run_forever()
     with pytest.raises(ConnectionResetError):
         client_far.recv(1)
@@ -245,7 +245,7 @@ def test_the_first_sweep_begins_to_ask_the_target_whether_it_is_there(
     target, far_target = pair()
     with client, far_client, target, far_target:
         relay = Relay(loop, client, target, lambda: None)
-        asking = pulse.Pulse(loop, lambda: [relay])
+        asking = pulse.Pulse(loop, lambda: [relay], lambda: None)
         asking.begin()
         assert target.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
         loop.call_in(0.3, loop.stop)

@@ -37,6 +37,7 @@ from wakeport.written import write
 @click.option("--runtime", metavar="RUNTIME", help="What runs it: docker.")
 @click.option("--ready", metavar="HOW", help="When it is ready: connect, health, http:/path or exec:COMMAND.")
 @click.option("--ready-within", metavar="SPAN", help="How long a wake may take until its clients hear no.")
+@click.option("--doze", metavar="SPAN", help="How long after the last client it is frozen; default: never.")
 @click.option("--idle", metavar="SPAN", help='How long after the last client it sleeps; "infinity": never.')
 @click.option("--adopt", is_flag=True, help="Let it sleep even where a person has started it.")
 @click.option("--proxy", metavar="PROXY", help="Who relays: wakeport or systemd-socket-proxyd.")

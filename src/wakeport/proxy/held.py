@@ -68,6 +68,14 @@ class WaitingRoom:
             self.take_out(client)
         return clients
 
+    def first(self, fits: Callable[[Client], bool]) -> Client | None:
+        """Who has waited longest of those that come first at their listener, and fits."""
+        for queue in self.queues.values():
+            client = next(iter(queue), None)
+            if client is not None and fits(client):
+                return client
+        return None
+
     def take_out(self, client: Client) -> None:
         del self.clients[client]
         del self.queues[client.listener][client]

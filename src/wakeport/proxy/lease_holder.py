@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from wakeport.lease import STOPPING, Message
+from wakeport.lease import DOZING, STOPPING, Message
 from wakeport.loop import Loop, Timer, now
 from wakeport.proxy.lease_connection import LeaseConnection
 
@@ -45,7 +45,9 @@ class LeaseHolder:
         self.lost = lost
         self.outlived = outlived
         self.use: list[str] = []
+        self.last: list[float | None] = []
         self.busy = False
+        self.awaits_thaw = False  # the supervisor has been asked since it said that the container dozes
         self.state: str | None = None
         self.connection: LeaseConnection | None = None
         self.predecessor: LeaseConnection | None = None
@@ -60,22 +62,28 @@ class LeaseHolder:
     def hold(self) -> None:
         """The container is needed: ask for it, unless that has been done."""
         if self.connection is not None and self.state != STOPPING:
-            if not self.busy:
+            if not self.busy or (self.state == DOZING and not self.awaits_thaw):
                 # The supervisor may have taken its last look a moment ago: its word before that
                 # counts no more, and it repeats it to whom it has heard in time.
                 self.state = None
+                self.awaits_thaw = True
                 self.connection.say({"busy": True})
         elif self.retry is None:
             self._outlive()
             self._connect_again()
         self.busy = True
 
-    def release(self) -> None:
-        """Nobody needs the container at present, but somebody may soon."""
+    def release(self, rests: bool = False) -> None:
+        """Nobody needs the container at present. Who `rests` will again, and it must not be stopped."""
         self.busy = False
         self._stop_retrying()
         if self.connection is not None:
-            self.connection.say({"busy": False})
+            self.connection.say({"busy": False, "rests": True} if rests else {"busy": False})
+
+    def stir(self) -> None:
+        """The container has to see something, for which it need not stay awake."""
+        if self.connection is not None:
+            self.connection.say({"stir": True})
 
     def drop(self) -> None:
         """Hang up, and forget what was said."""
@@ -113,11 +121,14 @@ class LeaseHolder:
             self.loop, self.path, lambda _message: None, self._on_predecessor_end, sock
         )
 
-    def report(self, use: list[str]) -> None:
-        """Tell what the lease is for: the clients, for people who look at `wakeport status`."""
-        self.use = use
+    def report(self, use: list[str], last: list[float | None]) -> None:
+        """Tell what the lease is for: the clients, for people who look at `wakeport status`.
+
+        `last` is when a byte last passed for each of them, in seconds since 1970, where that is known.
+        """
+        self.use, self.last = use, last
         if self.connection is not None:
-            self.connection.say({"who": self.who, "use": use})
+            self.connection.say({"who": self.who, "use": use, "last": last})
 
     def _connect_again(self) -> None:
         """At once, unless that has just been done and was in vain."""
@@ -135,13 +146,14 @@ class LeaseHolder:
         self.retry = None
         self.state = None
         self.asked = now()
+        self.awaits_thaw = True
         try:
             self.connection = LeaseConnection(self.loop, self.path, self._on_message, self._on_end)
         except OSError:
             # No lease socket, or its backlog is full: both pass, and who waits has a deadline of its own.
             self._connect_later()
         else:
-            self.report(self.use)
+            self.report(self.use, self.last)
 
     def _connect_later(self) -> None:
         self.delay = min(LONGEST_DELAY, max(FIRST_DELAY, 2 * self.delay))
@@ -149,6 +161,8 @@ class LeaseHolder:
 
     def _on_message(self, message: Message) -> None:
         self.state = str(message.get("state"))
+        if self.state != DOZING:
+            self.awaits_thaw = False
         self.told(message)
 
     def _on_end(self) -> None:

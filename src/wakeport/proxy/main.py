@@ -7,7 +7,7 @@ import signal
 
 from wakeport.activation import notify, passed_fds
 from wakeport.loop import Loop
-from wakeport.proxy import options, pipe
+from wakeport.proxy import leg, options, pipe
 from wakeport.proxy.door import capacity_within, inherited_listeners, raise_descriptor_limit
 from wakeport.proxy.proxy import Proxy
 
@@ -46,7 +46,7 @@ def main() -> None:
             if not proxy.is_empty:
                 hand_over(proxy)
     notify("STOPPING=1")
-    proxy.cut_off()
+    cut_off(proxy)
 
 
 def drain(loop: Loop, proxy: Proxy) -> None:
@@ -56,3 +56,11 @@ def drain(loop: Loop, proxy: Proxy) -> None:
     proxy.drain()
     if not proxy.is_empty:
         loop.run_forever()
+
+
+def cut_off(proxy: Proxy) -> None:
+    """The kernel closes everything now. What is cut off shall not look as if it were complete."""
+    for client, relay in proxy.served.items():
+        for sock in client.sock, relay.target.sock if relay is not None else None:
+            if sock is not None:  # a flow without a target has none
+                leg.refuse_to_linger(sock)

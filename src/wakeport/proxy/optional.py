@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from wakeport.lease import AWAKE
+from wakeport.lease import AWAKE, DOZING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wakeport.proxy.admission.entrance import Entrance
     from wakeport.proxy.page.pages import Pages
     from wakeport.proxy.proxy import Proxy
+    from wakeport.proxy.traffic import Traffic
 
 
 def is_awake(proxy: Proxy) -> bool:
@@ -49,7 +50,8 @@ def pages_of(proxy: Proxy) -> Pages | None:
         """For the container; None where the supervisor has yet to say whether it is awake."""
         if proxy.targets is not None or proxy.leaving:
             return False
-        return None if proxy.lease.state is None else True
+        # From a doze it is back before a page would be read.
+        return None if proxy.lease.state in (None, DOZING) else True
 
     pages = Pages(
         loop=proxy.loop,
@@ -61,3 +63,13 @@ def pages_of(proxy: Proxy) -> Pages | None:
     )
     proxy.refusals.page = pages.refusal
     return pages
+
+
+def traffic_of(proxy: Proxy) -> Traffic | None:
+    """None where every open connection counts."""
+    if proxy.given.counts is None:
+        return None
+    from wakeport.proxy.traffic import Traffic
+
+    least, window = proxy.given.counts
+    return Traffic(proxy.loop, proxy.served, proxy.lease, least, window, proxy.given.silent == "doze")

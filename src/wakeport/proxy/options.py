@@ -10,7 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-KEYS = ("name", "lease", "ready_within", "answer_within", "relay", "status", "hold_max", "hold_for")
+KEYS = (
+    *("name", "lease", "ready_within", "answer_within", "relay", "status", "hold_max", "hold_for"),
+    *("doze", "counts", "silent"),
+)
 LISTENER_KEYS = ("send_proxy", "accept_proxy", "page", "page_file", "wake_on", "flow_idle", "rule")
 
 # Docker gives a container 10 s to stop, and a lease that is asked for in that time is answered
@@ -68,10 +71,16 @@ class Options:
 
     `hold_max` is how many clients may wait at once, `status` the file in which the supervisor publishes
     its state; both have defaults that ask nothing of anybody.
+
+    `doze` says that the container may be frozen, so that the proxy has to be there when it is thawed.
+    `counts` are the bytes, and the seconds in which they have to pass, for a connection to count as used
+    (None: an open one counts), `silent` what the container may do while there are only others.
     """
 
     __slots__ = (
         "answer_within",
+        "counts",
+        "doze",
         "hold_for",
         "hold_max",
         "lease",
@@ -79,6 +88,7 @@ class Options:
         "name",
         "ready_within",
         "relay",
+        "silent",
         "status",
     )
 
@@ -106,6 +116,9 @@ class Options:
         self.status = _one(given, "status", "")
         self.hold_max = _number(_one(given, "hold_max", str(sys.maxsize)))
         self.hold_for = _seconds(_one(given, "hold_for", "inf"), at_most=math.inf)
+        self.doze = _choice(given, "doze", ("no", "yes")) == "yes"
+        self.counts = _traffic(_one(given, "counts")) if given["counts"] else None
+        self.silent = _choice(given, "silent", ("stop", "doze"))
         self.listeners = [Listener(target, said) for target, said in listeners]
         if not self.listeners:
             raise OptionError("target= is missing: one for each listener, in the order of the socket unit")
@@ -140,8 +153,14 @@ def _seconds(text: str, at_least: float = math.ulp(0.0), at_most: float = 1e12) 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise OptionError(f"{text!r} is no number of clients")
+        raise OptionError(f"{text!r} is no number above 0")
     return int(text)
+
+
+def _traffic(text: str) -> tuple[int, float]:
+    """Bytes and seconds, from "1024/300"."""
+    size, _, window = text.partition("/")
+    return _number(size), _seconds(window)
 
 
 def _object(text: str) -> dict[str, Any]:

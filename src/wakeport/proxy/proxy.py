@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import socket
 
-from wakeport.activation import notify
-from wakeport.lease import AWAKE, FAILED, STOPPING, Message
+from wakeport.lease import AWAKE, DOZING, FAILED, STOPPING, Message
 from wakeport.loop import Loop
-from wakeport.proxy import leg
 from wakeport.proxy.dialer import Address, Dialer, targets_from
 from wakeport.proxy.door import Client, Door
 from wakeport.proxy.flows import Flows
 from wakeport.proxy.held import WaitingRoom
 from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.linger import Linger
-from wakeport.proxy.optional import entrance_of, is_awake, pages_of
+from wakeport.proxy.optional import entrance_of, is_awake, pages_of, traffic_of
 from wakeport.proxy.options import Options
-from wakeport.proxy.pace import Pace
 from wakeport.proxy.patience import Patience
 from wakeport.proxy.pulse import Pulse
 from wakeport.proxy.refusal import Failure, Refusals, failure_from
 from wakeport.proxy.relay import Relay
+from wakeport.proxy.reports import Reports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wakeport.proxy.udp.flow import Flow
 
-REPORT_EVERY = 1.0  # seconds, at most, on the lease and in `systemctl status`
-REPORT_MAX = 1000  # clients by name; 25 KB of the 64 KiB that a line may have
+STAYS_FOR = (AWAKE, DOZING)  # with nobody there, where the container dozes before it sleeps
 
 
 class Proxy:
@@ -54,12 +51,13 @@ class Proxy:
         )
         self.dialer = Dialer(loop, self.on_connected, self.on_unreachable)
         self.refusals = Refusals(loop, given.name, self.on_refused)
-        self.pulse = Pulse(loop, lambda: filter(None, self.served.values()))
-        self.reports = Pace(loop, REPORT_EVERY, self.report)
+        self.reports = Reports(loop, self.lease, self.served)
+        self.pulse = Pulse(loop, lambda: filter(None, self.served.values()), self.reports.changed)
         self.linger = Linger(loop, self.lease.release, self.leave)
 
         self.entrance = entrance_of(self)
         self.pages = pages_of(self)
+        self.traffic = traffic_of(self)
         streams = {index: sock for index, sock in enumerate(listeners) if sock.type == socket.SOCK_STREAM}
         self.door = Door(loop, streams, self.admit if self.entrance is None else self.receive, capacity)
         self.flows = Flows(
@@ -103,7 +101,7 @@ class Proxy:
             self.refusals.refuse(client, self.failure)
             return
         self.serve(client)
-        if self.targets is not None and self.may_dial(client, self.targets):
+        if self.targets is not None and self.may_dial(client):
             self.dial(client, self.targets)
         else:
             self.hold(client)
@@ -179,12 +177,24 @@ class Proxy:
         else:
             self.on_not_awake()
             self.patience.answered()
+            if state == DOZING:
+                self.on_dozing()
+        self.linger_if_empty()
+
+    def on_dozing(self) -> None:
+        """It is frozen in this moment. Who waits has it thawed, unless that has been asked for already."""
+        if self.somebody_waits:
+            self.lease.hold()
+        if self.traffic is not None:
+            self.traffic.await_first()
 
     def on_awake(self, targets: dict[str, Address]) -> None:
         if targets != self.targets:
             self.on_not_awake()
         self.targets = targets
         self.patience.end()
+        if self.traffic is not None:
+            self.traffic.await_no_more()
         self.flows.connect(targets)
         self.call_in_next()
         if self.entrance is not None:
@@ -199,6 +209,7 @@ class Proxy:
     def on_lease_lost(self) -> None:
         self.on_not_awake()
         self.expect_supervisor()
+        self.linger_if_empty()
 
     def on_outlived(self) -> None:
         """The predecessor has stopped: only now does its successor's time begin."""
@@ -232,21 +243,14 @@ class Proxy:
     # The target answers, or does not.
 
     def call_in_next(self) -> None:
-        while self.targets is not None and (client := self.next_to_dial(self.targets)) is not None:
+        # Whose target is busy is passed by: one dead port shall hold up no other.
+        while self.targets is not None and (client := self.room.first(self.may_dial)) is not None:
             self.room.take_out(client)
             self.dial(client, self.targets)
         self.mind_the_room()
 
-    def next_to_dial(self, targets: dict[str, Address]) -> Client | None:
-        """Who has waited longest for a target that is not busy: one dead port shall hold up no other."""
-        for queue in self.room.queues.values():
-            client = next(iter(queue), None)
-            if client is not None and self.may_dial(client, targets):
-                return client
-        return None
-
-    def may_dial(self, client: Client, targets: dict[str, Address]) -> bool:
-        address = targets.get(self.given.listeners[client.listener].target)
+    def may_dial(self, client: Client) -> bool:
+        address = (self.targets or {}).get(self.given.listeners[client.listener].target)
         return address is None or not self.dialer.is_busy(address)
 
     def dial(self, client: Client, targets: dict[str, Address]) -> None:
@@ -264,9 +268,15 @@ class Proxy:
             introduce(client, target, version)
         relay = Relay(self.loop, client.sock, target, lambda: self.on_client_gone(client))
         self.served[client] = relay
-        self.pulse.begin()
+        self.follow(relay)
         relay.start()
         self.call_in_next()
+
+    def follow(self, relay: Relay) -> None:
+        """It is there from now on: whoever looks after relays does so."""
+        self.pulse.begin()
+        if self.traffic is not None:
+            self.traffic.begin(relay)
 
     def on_unreachable(self, client: Client, why: str) -> None:
         """The supervisor is asked once more: its word may be from before the container ended."""
@@ -291,7 +301,7 @@ class Proxy:
 
     def on_gone(self, client: Client | Flow) -> None:
         self.serve_no_more(client)
-        self.on_place_free()
+        self.linger_if_empty()
 
     def serve_no_more(self, client: Client | Flow) -> None:
         """The container is not needed for it any more."""
@@ -308,9 +318,9 @@ class Proxy:
 
     def on_refused(self, _client: Client) -> None:
         self.door.left()
-        self.on_place_free()
+        self.linger_if_empty()
 
-    def on_place_free(self) -> None:
+    def linger_if_empty(self) -> None:
         if self.is_empty:
             self.linger.nobody()
             if self.leaving:
@@ -319,6 +329,8 @@ class Proxy:
     # The proxy goes.
 
     def leave(self) -> None:
+        if self.given.doze and self.lease.state in STAYS_FOR:
+            return  # from a doze it is woken in the time that our own start would take
         self.door.shut()
         self.flows.shut()
         if self.door.last_look():
@@ -336,14 +348,3 @@ class Proxy:
             self.pages.leave()
         if self.is_empty:
             self.loop.stop()
-
-    def cut_off(self) -> None:
-        """The kernel closes everything now. What is cut off shall not look as if it were complete."""
-        for client, relay in self.served.items():
-            for sock in client.sock, relay.target.sock if relay is not None else None:
-                if sock is not None:  # a flow without a target has none
-                    leg.refuse_to_linger(sock)
-
-    def report(self) -> None:
-        self.lease.report([str(client) for client, _ in zip(self.served, range(REPORT_MAX), strict=False)])
-        notify(f"STATUS={len(self.served)} client{'' if len(self.served) == 1 else 's'}")

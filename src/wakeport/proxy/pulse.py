@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable
 
 from wakeport.loop import Loop
@@ -38,12 +39,23 @@ def silence(sock: socket.socket) -> float:
     return float(min(_HEARD.unpack(info))) / 1000
 
 
-class Pulse:
-    """Resets the relays that have lost a peer. `relays` gives those that there are."""
+def last_byte(relay: Relay) -> float | None:
+    """When a byte last came from either side, in seconds since 1970; None where both are Unix sockets."""
+    legs = [side.sock for side in (relay.client, relay.target) if side.sock.family != socket.AF_UNIX]
+    # What was sent on one leg had come on the other: to look at what was received is enough.
+    ages = [
+        _HEARD.unpack(leg.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _HEARD.size))[0] for leg in legs
+    ]
+    return round(time.time() - min(ages) / 1000, 1) if ages else None
 
-    def __init__(self, loop: Loop, relays: Callable[[], Iterable[Relay]]) -> None:
+
+class Pulse:
+    """Resets the relays that have lost a peer. `relays` gives all, `swept` is called when that is done."""
+
+    def __init__(self, loop: Loop, relays: Callable[[], Iterable[Relay]], swept: Callable[[], None]) -> None:
         self.loop = loop
         self.relays = relays
+        self.swept = swept
         self.sweeping = False
 
     def begin(self) -> None:
@@ -62,3 +74,4 @@ class Pulse:
                 relay.reset()
             else:
                 self.begin()
+        self.swept()

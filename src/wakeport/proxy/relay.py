@@ -37,7 +37,7 @@ _pipes = Pipes()
 class Side:
     """One socket of a relay: what it is being watched for, and what it has yet to be sent."""
 
-    __slots__ = ("ended", "fd", "interest", "peer", "pending", "pipe", "relay", "sock", "streak")
+    __slots__ = ("ended", "fd", "interest", "passed", "peer", "pending", "pipe", "relay", "sock", "streak")
 
     peer: Side
 
@@ -50,6 +50,7 @@ class Side:
         self.streak = 0  # chunks in a row that say it is time to change between the two ways
         self.ended = False  # it has sent its last byte
         self.interest = 0
+        self.passed = 0  # bytes that have come from this socket
 
     def want(self, interest: int) -> None:
         """Watch for this from now on. A call to the kernel only where it changes anything."""
@@ -82,6 +83,7 @@ class Side:
         if not size:
             self._end()
             return
+        self.passed += size
         peer = self.peer
         try:
             sent = peer.sock.send(_view[:size])
@@ -117,6 +119,7 @@ class Side:
             self.streak = 0
             self._carry()
             return
+        self.passed += size
         try:
             pipe.drain(self.peer.fd)
         except OSError:

@@ -22,7 +22,7 @@ import socket
 import sys
 
 from wakeport.activation import FIRST_FD, listening_fds, notify
-from wakeport.lease import AWAKE, FAILED, STOPPING, Message
+from wakeport.lease import AWAKE, DOZING, FAILED, STOPPING, Message
 from wakeport.loop import READ, Loop, Timer
 from wakeport.proxy import options
 from wakeport.proxy.dialer import Address, targets_from
@@ -115,7 +115,8 @@ class Starter:
         elif state == FAILED:
             self.turn_away(failure_from(message))
         elif self.child is not None:
-            self.on_container_gone(state == STOPPING)
+            if state != DOZING:  # by somebody else's hand, who lets its connections live
+                self.on_container_gone(state == STOPPING)
         else:
             self.target = None
             if state == STOPPING and self.linger is None:

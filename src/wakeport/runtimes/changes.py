@@ -8,4 +8,6 @@ ORDERED = "ordered"  # somebody asked the runtime to stop, kill or remove it
 ENDED = "ended"
 KILLED = "killed"  # its end was a SIGKILL, of whoever
 OUT_OF_MEMORY = "out of memory"  # and then that SIGKILL was the kernel's
+FROZEN = "frozen"  # by whoever
+THAWED = "thawed"
 OTHER = "other"  # for example its health

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from wakeport.activation import notify
-from wakeport.lease import ASLEEP, AWAKE, FAILED, STOPPING, WAKING, Message
+from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING, Message
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.record import Record
@@ -37,15 +37,17 @@ class Announcer:
         self._tell(
             {"state": AWAKE, "targets": awake.targets},
             "READY=1",
-            waits_for=None,
-            targets=awake.targets,
-            container_id=awake.container.id,
-            owned=awake.owned,
+            **_known(awake),
             **({"last_wake": last_wake} if stamps.ready else {}),
         )
 
+    def dozing(self, awake: Awake) -> None:
+        self._tell({"state": DOZING}, "READY=1", **_known(awake), dozes_at=None)
+
     def stopping(self, *assignments: str, waits_for: str | None = None) -> None:
-        self._tell({"state": STOPPING}, *assignments, waits_for=waits_for, targets={}, sleeps_at=None)
+        self._tell(
+            {"state": STOPPING}, *assignments, waits_for=waits_for, targets={}, sleeps_at=None, dozes_at=None
+        )
 
     def failed(self, record: Record) -> None:
         left = max(0.0, record.wait_left())
@@ -54,6 +56,7 @@ class Announcer:
             waits_for=None,
             targets={},
             sleeps_at=None,
+            dozes_at=None,
             failure=_failure(record),
         )
 
@@ -71,20 +74,36 @@ class Announcer:
             failure=_failure(record) if record.attempts else None,
             leases=[],
             sleeps_at=None,
+            dozes_at=None,
             waits_for=None,
             targets={},
         )
 
-    def holders(self, sleeps_in: float | None) -> None:
-        """Who holds leases, and in how many seconds that lets the container sleep."""
+    def holders(self, dozes_in: float | None, sleeps_in: float | None) -> None:
+        """Who holds leases, and in how many seconds that lets the container doze, and be stopped."""
         self.status.show_soon(
             leases=[holder.facts() for holder in self.leases.holders.values()],
-            sleeps_at=None if sleeps_in is None else round(time.time() + sleeps_in, 3),
+            dozes_at=_at(dozes_in),
+            sleeps_at=_at(sleeps_in),
         )
 
     def _tell(self, message: Message, *assignments: str, **facts: Any) -> None:
         self.leases.announce(message)
         self.status.show(*assignments, state=message["state"], **facts)
+
+
+def _known(awake: Awake) -> dict[str, Any]:
+    return {
+        "waits_for": None,
+        "targets": awake.targets,
+        "container_id": awake.container.id,
+        "owned": awake.owned,
+    }
+
+
+def _at(seconds: float | None) -> float | None:
+    """In so many seconds, as a time since 1970."""
+    return None if seconds is None else round(time.time() + seconds, 3)
 
 
 def _failure(record: Record) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from wakeport.loop import Future, Loop, Task, any_of
-from wakeport.runtimes.changes import LISTENING
+from wakeport.runtimes.changes import FROZEN, LISTENING, THAWED
 from wakeport.runtimes.docker.container import Container
 from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import RuntimeProblem
@@ -36,13 +36,17 @@ async def follow_output(
 
 
 class Changes:
-    """What the runtime has told of the container, see runtimes/changes.py; `on_change()` hears of each."""
+    """What the runtime has told of the container, see runtimes/changes.py; `on_change()` hears of each.
+
+    `frozen` is its last word on that, None where it has said nothing since somebody took it.
+    """
 
     def __init__(self, loop: Loop, runtime: Docker, on_change: Callable[[], None]) -> None:
         self.loop = loop
         self.runtime = runtime
         self.on_change = on_change
         self.told: set[str] = set()
+        self.frozen: bool | None = None
         self.next: Future[None] = Future()
 
     async def follow(self) -> None:
@@ -62,6 +66,7 @@ class Changes:
     def forget(self) -> None:
         """What was told so far is of the past."""
         self.told &= {LISTENING}
+        self.frozen = None
 
     async def hear(self, *words: str) -> None:
         """Return when one of `words` has been told, or when nothing can be told any more."""
@@ -71,6 +76,8 @@ class Changes:
 
     def _hear(self, word: str) -> None:
         self.told.add(word)
+        if word in (FROZEN, THAWED):
+            self.frozen = word == FROZEN
         self._stir()
 
     def _stir(self) -> None:

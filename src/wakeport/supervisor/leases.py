@@ -17,35 +17,56 @@ HOLDERS_MAX = 900
 
 
 class Holder:
-    """One connection. Busy until it says otherwise; gone when the kernel says so."""
+    """One connection. Busy until it says otherwise; gone when the kernel says so.
 
-    __slots__ = ("busy", "connection", "decoder", "since", "use", "who")
+    One that `rests` uses nothing now, and will again: the container may doze meanwhile, but not be stopped.
+    """
+
+    __slots__ = ("busy", "connection", "decoder", "last", "rests", "since", "use", "who")
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.decoder = Decoder()
         self.who = "unknown"
         self.use: list[str] = []
+        self.last: list[float | None] = []
         self.busy = True
+        self.rests = False
         self.since = time.time()
 
     def facts(self) -> Message:
-        return {"who": self.who, "busy": self.busy, "use": self.use, "since": round(self.since, 3)}
+        return {
+            "who": self.who,
+            "busy": self.busy,
+            "rests": self.rests,
+            "use": self.use,
+            "last": self.last,
+            "since": round(self.since, 3),
+        }
 
     def hear(self, message: Message) -> None:
         who, use, busy = message.get("who"), message.get("use"), message.get("busy")
+        last = message.get("last")
         if isinstance(who, str):
             self.who = who[:100]
         if isinstance(use, list):
             self.use = [str(client)[:100] for client in use]
+            # When a byte last passed for each of them, as far as its holder knows.
+            last = last if isinstance(last, list) and len(last) == len(use) else []
+            self.last = [float(at) if isinstance(at, int | float) else None for at in last]
         if isinstance(busy, bool):
             self.busy = busy
-        if not self.busy:
-            self.use = []
+            self.rests = not busy and message.get("rests") is True
+        if not (self.busy or self.rests):
+            self.use, self.last = [], []
 
 
 class Leases:
-    """The lease socket and its holders. `on_change()` is called when a holder comes, goes or speaks."""
+    """The lease socket and its holders. `on_change()` is called when a holder comes, goes or speaks.
+
+    `asked` is set when somebody asks for the container: who comes, says `busy` or stirs. Whoever hears of
+    the change takes it back.
+    """
 
     def __init__(self, loop: Loop, listener: socket.socket, on_change: Callable[[], None]) -> None:
         self.loop = loop
@@ -54,12 +75,17 @@ class Leases:
         self.holders: dict[int, Holder] = {}
         self.state = b""
         self.is_open = False
+        self.asked = False
         listener.setblocking(False)
         self.open_door()
 
     @property
     def busy(self) -> bool:
         return any(holder.busy for holder in self.holders.values())
+
+    @property
+    def somebody_rests(self) -> bool:
+        return any(holder.rests for holder in self.holders.values())
 
     def announce(self, message: Message) -> None:
         """Say the new state to every holder, and to whoever comes."""
@@ -74,16 +100,19 @@ class Leases:
         self.holders[fd] = holder
         self.loop.watch(fd, READ, lambda events: self._hear(holder, events))
 
-    def last_look(self) -> bool:
-        """Whether anybody needs the container, counting who came or spoke until this very moment.
-
-        From here on nobody is accepted: who comes later waits in the backlog
-        for the next supervisor.
-        """
+    def catch_up(self) -> None:
+        """Hear who came or spoke until this very moment."""
         self._accept(READ)
         for holder in list(self.holders.values()):
             self._hear(holder, READ)
-        if self.busy:
+
+    def last_look(self) -> bool:
+        """Whether anybody keeps the container from being stopped, counting who came until this very moment.
+
+        If not, nobody is accepted from here on: who comes later waits in the backlog for the next supervisor.
+        """
+        self.catch_up()
+        if self.busy or self.somebody_rests:
             return True
         self.close_door()
         return False
@@ -109,6 +138,7 @@ class Leases:
                 break
             holder = Holder(connection)
             self.adopt(holder)
+            self.asked = True
             if self.state:
                 self._say(holder)
         self.on_change()
@@ -138,10 +168,12 @@ class Leases:
             return
         try:
             for message in holder.decoder.feed(data):
-                was_busy = holder.busy
                 holder.hear(message)
-                if holder.busy and not was_busy:
+                if message.get("busy") is True:
+                    self.asked = True
                     self._say(holder)
+                elif message.get("stir") is True:
+                    self.asked = True
         except Malformed:
             self._drop(holder)
             return

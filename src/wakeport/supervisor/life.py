@@ -20,6 +20,8 @@ from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
+from wakeport.supervisor.demand import Demand
+from wakeport.supervisor.doze import Doze
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.record import ENDED as ENDED_BY_ITSELF
@@ -32,7 +34,7 @@ EXIT_ASLEEP, EXIT_FAILED = 0, 1
 
 TOLD_WITHIN = 2.0  # seconds for the runtime to tell how a container came to its end
 BACK_WITHIN = 2.0  # seconds in which a container that ended may come back by another's hand
-STOP_AGAIN_AFTER = 10.0  # seconds until a runtime that did not answer is asked again
+TRY_AGAIN_AFTER = 10.0  # seconds until a runtime that did not answer is asked again
 LAST_OUTPUT_WITHIN = 5.0  # seconds for the rest of the output, after the container's end
 
 
@@ -63,11 +65,12 @@ class Life:
         self.told_to_renew: Future[None] = Future()
         self.stirred: Future[None] = Future()
         self.leases = Leases(loop, socket.socket(fileno=lease_fd), self._leases_changed)
+        self.demand = Demand(self.leases, options)
         self.announcer = Announcer(Status(loop, options), self.leases)
         self.wake = Wake(loop, options, record, runtime, self.announcer, self.told_to_stop)
-        self.changes = Changes(loop, runtime, self.wake.readiness.look_again)
+        self.changes = Changes(loop, runtime, self._container_changed)
+        self.doze = Doze(record, runtime, self.announcer, self.demand, self.changes)
         self.awake_since = 0.0
-        self.idle_since: float | None = None
 
     async def live(self, stamps: Stamps, handover: Handover | None) -> int:
         try:
@@ -120,7 +123,8 @@ class Life:
                 "it ran already, started by hand: it stays up until it is stopped; adopt = true lets it sleep"
             )
         self.awake_since = now()
-        self.idle_since = None
+        self.doze.is_frozen = False
+        self.demand.begin()
         self.changes.forget()
         return awake
 
@@ -136,11 +140,12 @@ class Life:
             if self.told_to_stop.done or await self._may_sleep(awake):
                 await self._stop()
                 return False
-            await self._something(self._next_look(self._sleeps_in()), awake.ended, self.told_to_renew)
+            await self._doze_or_thaw(awake)
+            await self._something(self._next_look(awake), awake.ended, self.told_to_renew)
 
     async def _may_sleep(self, awake: Awake) -> bool:
         """Whether it is time, the runtime is there to stop it, and nobody has come until this very moment."""
-        if not self._is_idle():
+        if not self._is_idle(awake):
             return False
         try:
             await self.runtime.look(awake.container.id)
@@ -148,33 +153,50 @@ class Life:
             pass
         except RuntimeProblem as problem:
             # Given up now, it would run on with nobody to put it to sleep.
-            self._say(f"it is time to sleep, but it cannot be stopped: {problem}")
-            self.idle_since = now() - self.options.idle + STOP_AGAIN_AFTER
-            self._leases_changed()
+            self._put_off("it is time to sleep, but it cannot be stopped", problem)
             return False
-        return self._is_idle() and not self.leases.last_look()
+        return self._is_idle(awake) and not self.leases.last_look()
 
-    def _is_idle(self) -> bool:
-        left = self._sleeps_in()
-        return left is not None and left <= 0
+    def _is_idle(self, awake: Awake) -> bool:
+        left = self.demand.sleeps_in
+        return awake.owned and left is not None and left <= 0
 
-    def _sleeps_in(self) -> float | None:
-        """Seconds until it is time to sleep; None while it is not to sleep at all."""
-        awake = self.wake.awake
-        if awake is None or not awake.owned or self.idle_since is None or self.options.idle == float("inf"):
-            return None
-        return self.idle_since + self.options.idle - now()
+    def _put_off(self, what: str, problem: RuntimeProblem) -> None:
+        self._say(f"{what}: {problem}")
+        self.demand.put_off(TRY_AGAIN_AFTER)
+        self._leases_changed()
+
+    async def _doze_or_thaw(self, awake: Awake) -> None:
+        await self.doze.notice(awake)
+        if self.doze.is_asked:
+            await self.doze.thaw(awake)
+        elif self.doze.is_due(awake):
+            try:
+                await self.doze.freeze(awake)
+            except RuntimeProblem as problem:
+                if not awake.ended.done:
+                    self._put_off("it is time to doze, but it cannot be frozen", problem)
 
     def _forgive_if_due(self) -> None:
         if self.record.attempts and now() - self.awake_since >= FORGIVEN_AFTER:
             self.record.forgive()
             self.announcer.forgiven()
 
-    def _next_look(self, sleeps_in: float | None) -> float | None:
-        looks = [] if sleeps_in is None else [sleeps_in]
+    def _next_look(self, awake: Awake) -> float | None:
+        """Seconds until something may be due; None where only an event can bring it about."""
+        looks = list(self._depths_in(awake))
+        if self.doze.is_frozen:
+            looks[0] = None
         if self.record.attempts:
             looks.append(self.awake_since + FORGIVEN_AFTER - now())
-        return max(0.0, min(looks)) if looks else None
+        due = [look for look in looks if look is not None]
+        return max(0.0, min(due)) if due else None
+
+    def _depths_in(self, awake: Awake | None) -> tuple[float | None, float | None]:
+        """Seconds until it dozes, and until it is stopped; None where it does not."""
+        if awake is None or not awake.owned:
+            return None, None
+        return self.demand.dozes_in, self.demand.sleeps_in
 
     async def _outlive(self, awake: Awake) -> bool:
         """The container ended by itself. True where it is back at once: restarted, or recreated."""
@@ -285,19 +307,21 @@ class Life:
         return EXIT_FAILED if self.record.phase == STOPPING else EXIT_ASLEEP
 
     def _leases_changed(self) -> None:
-        if self.leases.busy:
-            self.idle_since = None
-        elif self.idle_since is None:
-            self.idle_since = now()
-        self.announcer.holders(self._sleeps_in())
+        self.demand.look()
+        self.announcer.holders(*self._depths_in(self.wake.awake))
+        self.stirred.set(None)
+
+    def _container_changed(self) -> None:
+        self.wake.readiness.look_again()
         self.stirred.set(None)
 
     async def _something(self, seconds: float | None, *futures: Future[None]) -> None:
         """Wait until anything happens that a decision may hang on, `seconds` at most."""
-        self.stirred = Future()
         over: Future[None] = Future()
         timer = self.loop.call_in(seconds, lambda: over.set(None)) if seconds is not None else None
         await any_of(self.stirred, over, self.told_to_stop, *futures)
+        # What happened while a call was awaited counts too, so it is taken back only now.
+        self.stirred = Future()
         if timer is not None:
             timer.cancel()
 
@@ -307,7 +331,14 @@ class Life:
         # It comes up with them held, as at any start: a stop must not kill it before it can hear one.
         self.loop.hold_signals()
         if not self.told_to_stop.done:
-            handover = Handover(self.awake_since, self.idle_since, time.time(), self.leases.holders.values())
+            handover = Handover(
+                self.awake_since,
+                self.demand.quiet_since,
+                self.demand.idle_since,
+                self.doze.is_frozen,
+                time.time(),
+                self.leases.holders.values(),
+            )
             problem = exec_successor(self.options.state, self.lease_fd, handover)
             self._say(f"the newer version cannot be started, going on with this one: {problem}")
         self.loop.release_signals()
@@ -317,8 +348,13 @@ class Life:
         for holder in handover.holders:
             self.leases.adopt(holder)
         awake = await self.wake.go_on(handover.heard_until)
-        self.announcer.awake(awake, Stamps(0.0, 0.0))
-        self.awake_since, self.idle_since = handover.awake_since, handover.idle_since
+        self.awake_since = handover.awake_since
+        self.demand.quiet_since, self.demand.idle_since = handover.quiet_since, handover.idle_since
+        self.doze.is_frozen = handover.frozen
+        if handover.frozen:
+            self.announcer.dozing(awake)
+        else:
+            self.announcer.awake(awake, Stamps(0.0, 0.0))
         return awake
 
     def _say(self, text: str) -> None:

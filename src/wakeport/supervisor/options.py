@@ -12,7 +12,7 @@ HANDED_OVER = "WAKEPORT_HANDED_OVER"  # set by an older self that became this pr
 
 
 class Options:
-    """Spans are seconds. Unknown keys are ignored: an older supervisor may meet a newer unit.
+    """Spans are seconds, `busy_cpu` a part of one processor. Unknown keys are ignored: an older supervisor may meet a newer unit.
 
     `takes_over` says that container and leases come from our older self.
     """
@@ -34,7 +34,10 @@ class Options:
             self.state = given["state"]
             self.ready = given["ready"]
             self.ready_within = float(given["ready_within"])
+            self.doze = float(given.get("doze", "inf"))
             self.idle = float(given["idle"])
+            self.busy_cpu = float(given.get("busy_cpu", "inf"))
+            self.busy_check = given.get("busy_check", "")
             self.adopt = given["adopt"] == "yes"
         except (KeyError, ValueError) as error:
             sys.exit(f"wakeport: bad arguments in the unit ({error}); `wakeport apply` writes them anew")

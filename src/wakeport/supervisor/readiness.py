@@ -37,9 +37,17 @@ class Readiness:
         self.waits_for = ""
         self.changed: Future[None] = Future()
 
-    async def reached(self, container: Container, targets: dict[str, Target]) -> None:
-        """Raises Refused where it can never be reached."""
+    async def reached(
+        self, container: Container, targets: dict[str, Target], was_frozen: bool = False
+    ) -> None:
+        """Raises Refused where it can never be reached.
+
+        One that was frozen has been ready before, and its health says otherwise for a while: of it nothing
+        is asked but that its targets are there.
+        """
         self.waits_for = ""
+        if self.kind == "exec" and was_frozen:
+            return
         if self.kind == "exec":
             # The command alone decides: there are servers to which a connect is a client, and the only one
             # that they take (iperf3, `nc -l`). One that came behind ours has been reset (measured).
@@ -47,6 +55,8 @@ class Readiness:
             return
         for key, target in targets.items():
             await self._until(self._sign_of(container, key, target))
+        if was_frozen:
+            return
         if self.kind == "health":
             await self._healthy(container)
         elif self.kind == "http":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posix
 import time
 
-WAKING, AWAKE, STOPPING, ENDED, ASLEEP = "waking", "awake", "stopping", "ended", "asleep"
+WAKING, AWAKE, DOZING, STOPPING, ENDED, ASLEEP = "waking", "awake", "dozing", "stopping", "ended", "asleep"
 
 FIRST_DELAY = 1.0  # seconds after the first failure; doubled at each further one
 LAST_DELAY = 60.0  # seconds
@@ -86,7 +86,7 @@ class Record:
         if not self.asked or now > self.until:
             self.asked = now
         self.until = FOR_EVER
-        if self.phase != AWAKE:
+        if self.phase not in (AWAKE, DOZING):
             self.phase = WAKING
         self._save()
 
@@ -101,6 +101,11 @@ class Record:
     def own(self, container_id: str, started_at: str) -> None:
         self.phase, self.container_id, self.started_at = AWAKE, container_id, started_at
         self.asked = self.until = ""
+        self._save()
+
+    def dozing(self) -> None:
+        """Before the freeze call: to a successor that call may still be on its way."""
+        self.phase = DOZING
         self._save()
 
     def disown(self) -> None:

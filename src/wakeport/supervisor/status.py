@@ -34,6 +34,7 @@ class Status:
             "targets": {},
             "last_wake": None,
             "leases": [],
+            "dozes_at": None,
             "sleeps_at": None,
             "failure": None,
         }

@@ -22,10 +22,18 @@ class Handover:
     """What the older self knows and the newer one cannot find out."""
 
     def __init__(
-        self, awake_since: float, idle_since: float | None, heard_until: float, holders: Iterable[Holder]
+        self,
+        awake_since: float,
+        quiet_since: float | None,
+        idle_since: float | None,
+        frozen: bool,
+        heard_until: float,
+        holders: Iterable[Holder],
     ) -> None:
-        self.awake_since = awake_since  # monotonic, as is idle_since
-        self.idle_since = idle_since  # None while it is in use
+        self.awake_since = awake_since  # monotonic, as are the next two
+        self.quiet_since = quiet_since  # None while it is in use
+        self.idle_since = idle_since  # None while it is in use, or to be
+        self.frozen = frozen
         self.heard_until = heard_until  # epoch; the output up to then has been copied
         self.holders = list(holders)
 
@@ -39,7 +47,9 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
         os.set_inheritable(holder.connection.fileno(), True)
     facts = {
         "awake_since": handover.awake_since,
+        "quiet_since": handover.quiet_since,
         "idle_since": handover.idle_since,
+        "frozen": handover.frozen,
         "heard_until": handover.heard_until,
         "holders": [{"fd": holder.connection.fileno(), **holder.facts()} for holder in handover.holders],
     }
@@ -92,7 +102,16 @@ def take_over() -> Handover | None:
         holder.hear(entry)
         holder.since = entry["since"]
         holders.append(holder)
-    return Handover(facts["awake_since"], facts["idle_since"], facts["heard_until"], holders)
+    idle_since = facts["idle_since"]
+    # A version that knew no doze says nothing of it.
+    return Handover(
+        facts["awake_since"],
+        facts.get("quiet_since", idle_since),
+        idle_since,
+        facts.get("frozen", False),
+        facts["heard_until"],
+        holders,
+    )
 
 
 def _next_command(directory: str) -> list[str]:

@@ -64,7 +64,8 @@ class Wake:
         awake.targets = await self._before(
             deadline, self.runtime.targets(awake.container, self.options.ports)
         )
-        await self._before(deadline, self.readiness.reached(awake.container, awake.targets))
+        reached = self.readiness.reached(awake.container, awake.targets, self.runtime.has_thawed)
+        await self._before(deadline, reached)
         stamps.ready = now()
         return awake
 
@@ -72,6 +73,9 @@ class Wake:
         heard_until = self.heard_until or time.time() - (now() - called)
         fresh = await self.runtime.start()
         container = await self.runtime.look()
+        if container.paused:
+            # A freeze that a predecessor had asked for came after our start call.
+            await self.runtime.thaw(container)
         if not fresh and container.id == self.record.container_id and self.heard_until is None:
             # A predecessor crashed, and said nothing of how far it had come.
             self.runtime.detach()

@@ -110,7 +110,7 @@ def _restore_relay(proxy: Proxy, record: Record) -> None:
         proxy.loop, client.sock, _connection(record, "target"), lambda: proxy.on_client_gone(client)
     )
     proxy.served[client] = relay
-    proxy.pulse.begin()
+    proxy.follow(relay)
     relay.client.ended, relay.target.ended = record.facts["ended"]
     for side, name in (relay.client, "to_client"), (relay.target, "to_target"):
         if record.data[name]:

@@ -9,12 +9,14 @@ import socket
 from wakeport.loop import Loop, now
 from wakeport.runtimes.changes import (
     ENDED,
+    FROZEN,
     KILLED,
     LISTENING,
     ORDERED,
     OTHER,
     OUT_OF_MEMORY,
     STARTED,
+    THAWED,
 )
 from wakeport.runtimes.docker.begin import Begun, start_path
 from wakeport.runtimes.docker.container import Container, Target, unreachable_network
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 WORDS = {
     "start": STARTED,
     "die": ENDED,
+    "pause": FROZEN,
+    "unpause": THAWED,
     "oom": OUT_OF_MEMORY,
     "kill": ORDERED,
     "stop": ORDERED,
@@ -55,13 +59,18 @@ class Docker:
         self.begun = begun or Begun()
         self.attached = self._exchange(self.begun.attached, self.begun.answer)
         self.starting = self._exchange(self.begun.started)
+        self.has_thawed = False
         self.asked = self.starting is not None  # to start it: that may yet happen, whatever came of the call
 
     def _exchange(self, raw: _socket.socket | None, received: bytes = b"") -> Exchange | None:
         return Exchange(self.loop, socket.socket(fileno=raw.detach()), received) if raw else None
 
     async def start(self) -> bool:
-        """Finish the start call that `begin` sent, or make it. False where the container ran already."""
+        """Finish the start call that `begin` sent, or make it. False where the container ran already.
+
+        One that was frozen is thawed; `has_thawed` says whether that was so.
+        """
+        self.has_thawed = False
         if self.begun.error is not None:
             raise unreachable(self.begun.error) from self.begun.error
         if self.attached is not None:
@@ -80,7 +89,25 @@ class Docker:
             return False
         raise refusal
 
+    async def freeze(self, container: Container) -> None:
+        """Take the processor from all its processes, and leave them their memory and their connections.
+
+        Through the Engine, so that `docker ps` shows it. Its health turns to "unhealthy" by that, also for a
+        while after.
+        """
+        await self.engine.call("POST", f"/containers/{container.id}/pause")
+
+    async def thaw(self, container: Container) -> None:
+        """Go on with it where `freeze` stopped it; nothing to do where it runs."""
+        try:
+            await self._thaw(container.id)
+        except (Missing, Refused):
+            # The Engine refuses what runs already, and what has ended; the latter `ended` tells.
+            if (await self.look(container.id)).paused:
+                raise
+
     async def _thaw(self, container: str) -> None:
+        self.has_thawed = True
         await self.engine.call("POST", f"/containers/{container}/unpause")
 
     async def look(self, name: str = "") -> Container:

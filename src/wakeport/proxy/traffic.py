@@ -1,0 +1,145 @@
+"""Which connections need the container: those over which something passes, where open is not enough.
+
+Loaded only where a service says how much has to pass (`counts=BYTES/SECONDS`).
+"""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from wakeport.loop import WRITE, Loop, now
+from wakeport.proxy.lease_holder import LeaseHolder
+from wakeport.proxy.relay import Relay, Side
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LOOK_EVERY = 1.0  # seconds; what is decided on it is decided so late at most
+
+# Said to be frozen, the container may not have seen what was passed on just before. It was told that it
+# will be in a moment, and this is longer than that, and than the time from one look to the next.
+SEEN_AFTER = 2.5  # seconds
+
+
+class Meter:
+    """What has passed over one connection, as far back as it matters."""
+
+    __slots__ = ("asked_at", "marks", "said", "seen", "total")
+
+    def __init__(self) -> None:
+        self.seen = 0  # bytes, both ways
+        self.said = 0  # of these, the client's
+        self.asked_at = 0.0  # when it was last seen to have said something
+        self.marks: deque[tuple[float, int]] = deque()
+        self.total = 0  # bytes, of all marks
+
+    def look(self, relay: Relay, least: int, at: float) -> None:
+        """Note what has passed by now. Marks that are not needed to make up `least` are forgotten."""
+        said = relay.client.passed
+        passed = said + relay.target.passed
+        if passed == self.seen:
+            return
+        if said != self.said:
+            self.said, self.asked_at = said, at
+        self.marks.append((at, passed - self.seen))
+        self.total += passed - self.seen
+        self.seen = passed
+        while self.total - self.marks[0][1] >= least:
+            self.total -= self.marks.popleft()[1]
+
+    def is_used(self, least: int, since: float) -> bool:
+        """Whether as much has passed since then."""
+        while self.marks and self.marks[0][0] < since:
+            self.total -= self.marks.popleft()[1]
+        return self.total >= least
+
+
+class Traffic:
+    """Holds the lease while over any connection `least` bytes have passed in the last `window` seconds.
+
+    A new connection counts for that long in any case, and so does whatever else is served: who is held, and
+    UDP flows, which end by themselves. With `rests` the container is kept from being stopped while there are
+    only silent ones.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        served: Mapping[Any, Relay | None],
+        lease: LeaseHolder,
+        least: int,
+        window: float,
+        rests: bool,
+    ) -> None:
+        self.loop = loop
+        self.served = served
+        self.lease = lease
+        self.least = least
+        self.window = window
+        self.rests = rests
+        self.meters: dict[Relay, Meter] = {}
+        self.ticking = False
+        self.trapped: list[Side] = []
+
+    def begin(self, relay: Relay) -> None:
+        meter = self.meters[relay] = Meter()
+        meter.marks.append((now(), self.least))
+        meter.total = self.least
+        self._tick_later()
+
+    def await_first(self) -> None:
+        """The container dozes: it is to be asked for as soon as any client says something."""
+        self._look()
+        at = now()
+        if any(at - meter.asked_at < SEEN_AFTER for meter in self.meters.values()):
+            self.lease.stir()
+            return
+        self.trapped = [relay.client for relay in self.meters]
+        for side in self.trapped:
+            self.loop.divert(side.fd, self._trap(side))
+
+    def await_no_more(self) -> None:
+        trapped, self.trapped = self.trapped, []
+        for side in trapped:
+            if not side.relay.finished:
+                self.loop.divert(side.fd, side.on_event)
+        self._tick_later()
+
+    def _trap(self, side: Side) -> Callable[[int], None]:
+        def on_event(events: int) -> None:
+            if events != WRITE and not events & select.EPOLLERR:
+                self.lease.stir()
+                self.await_no_more()
+            side.on_event(events)
+
+        return on_event
+
+    def _tick_later(self) -> None:
+        if not self.ticking:
+            self.ticking = True
+            self.loop.call_in(LOOK_EVERY, self._tick)
+
+    def _tick(self) -> None:
+        self.ticking = False
+        if not self.served or self.trapped:
+            return
+        self._look()
+        since = now() - self.window
+        # Each is looked at, so that each forgets what is long ago.
+        used = [meter for meter in self.meters.values() if meter.is_used(self.least, since)]
+        if used or any(relay is None for relay in self.served.values()):
+            self.lease.hold()
+        elif self.lease.busy:
+            self.lease.release(self.rests)
+        elif self.rests and self.lease.connection is None:
+            self.lease.hold()  # the successor of a supervisor that crashed does not know of us
+        self._tick_later()
+
+    def _look(self) -> None:
+        at = now()
+        self.meters = {relay: meter for relay, meter in self.meters.items() if not relay.finished}
+        for relay, meter in self.meters.items():
+            meter.look(relay, self.least, at)

@@ -1,0 +1,97 @@
+"""The lighter sleep: freeze a container that nobody needs, thaw it when somebody does.
+
+The state `dozing` is announced before the freeze call. Whoever has used the container a moment ago without
+being busy can then stir, and is heard before or right after the freeze.
+"""
+
+from __future__ import annotations
+
+from wakeport.loop import now
+from wakeport.runtimes.docker.runtime import Docker
+from wakeport.runtimes.problems import RuntimeProblem
+from wakeport.supervisor.announce import Announcer
+from wakeport.supervisor.awake import Awake, Stamps
+from wakeport.supervisor.chronicle import Changes
+from wakeport.supervisor.demand import Demand
+from wakeport.supervisor.record import DOZING, Record
+
+
+class Doze:
+    """`is_frozen` from the moment in which the freeze call is made, to the one in which it is undone.
+
+    A freeze call that a predecessor made, or that got no answer, may come to pass at any later time.
+    """
+
+    def __init__(
+        self, record: Record, runtime: Docker, announcer: Announcer, demand: Demand, changes: Changes
+    ) -> None:
+        self.record = record
+        self.runtime = runtime
+        self.announcer = announcer
+        self.demand = demand
+        self.changes = changes
+        self.is_frozen = False
+        self.may_come_late = record.phase == DOZING
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody has asked for the container since it was frozen."""
+        return self.is_frozen and self.demand.asked
+
+    def is_due(self, awake: Awake) -> bool:
+        left = self.demand.dozes_in
+        return not self.is_frozen and awake.owned and left is not None and left <= 0
+
+    async def freeze(self, awake: Awake) -> None:
+        """Unless somebody has come until this very moment. Raises RuntimeProblem: then it runs, or may."""
+        self.demand.asked = False
+        self.demand.leases.catch_up()
+        if self.demand.quiet_since is None or self.demand.asked:
+            return
+        self.record.dozing()
+        self.announcer.dozing(awake)
+        self.is_frozen, self.changes.frozen = True, None
+        try:
+            await self.runtime.freeze(awake.container)
+        except RuntimeProblem:
+            self.may_come_late = True
+            self._runs(awake, None)
+            raise
+
+    async def thaw(self, awake: Awake) -> None:
+        """Raises RuntimeProblem."""
+        asked_at = self.demand.stirred_at
+        self.demand.asked = False
+        stamps = Stamps(asked_at, now())
+        self.changes.frozen = None
+        await self.runtime.thaw(awake.container)
+        stamps.running = stamps.ready = now()
+        self._runs(awake, stamps)
+
+    async def notice(self, awake: Awake) -> None:
+        """Follow what somebody else did: a person, or a predecessor whose call came late.
+
+        A person who froze it has a reason: it stays so until somebody new asks. Raises RuntimeProblem.
+        """
+        told, self.changes.frozen = self.changes.frozen, None
+        if told in (None, self.is_frozen):
+            return
+        # The word may be an echo of our own last call but one.
+        paused = (await self.runtime.look(awake.container.id)).paused
+        if paused == self.is_frozen:
+            return
+        if paused:
+            self.is_frozen = True
+            self.demand.asked = self.may_come_late and self.demand.quiet_since is None
+            self.may_come_late = False
+            self.record.dozing()
+            self.announcer.dozing(awake)
+        else:
+            self.demand.stirred_at = now()
+            self._runs(awake, None)
+
+    def _runs(self, awake: Awake, stamps: Stamps | None) -> None:
+        self.is_frozen = False
+        self.announcer.awake(awake, stamps or Stamps(0.0, 0.0))
+        if awake.owned:
+            self.record.own(awake.container.id, awake.container.started_at)
