@@ -73,16 +73,21 @@ class Announcer:
             state=FAILED if record.attempts else ASLEEP,
             failure=_failure(record) if record.attempts else None,
             leases=[],
+            at_work=None,
             sleeps_at=None,
             dozes_at=None,
             waits_for=None,
             targets={},
         )
 
-    def holders(self, dozes_in: float | None, sleeps_in: float | None) -> None:
-        """Who holds leases, and in how many seconds that lets the container doze, and be stopped."""
+    def holders(self, dozes_in: float | None, sleeps_in: float | None, at_work: str) -> None:
+        """Who holds leases, and in how many seconds that lets the container doze, and be stopped.
+
+        `at_work` is what it does although nobody holds one; empty where nothing is known of that.
+        """
         self.status.show_soon(
             leases=[holder.facts() for holder in self.leases.holders.values()],
+            at_work=at_work or None,
             dozes_at=_at(dozes_in),
             sleeps_at=_at(sleeps_in),
         )

@@ -29,6 +29,7 @@ from wakeport.supervisor.record import FORGIVEN_AFTER, STOPPING, Record
 from wakeport.supervisor.status import Status
 from wakeport.supervisor.upgrade import Handover, exec_successor, forget_next, take_over
 from wakeport.supervisor.wake import Failed, ToldToStop, Wake
+from wakeport.supervisor.work import Work
 
 EXIT_ASLEEP, EXIT_FAILED = 0, 1
 
@@ -70,6 +71,7 @@ class Life:
         self.wake = Wake(loop, options, record, runtime, self.announcer, self.told_to_stop)
         self.changes = Changes(loop, runtime, self._container_changed)
         self.doze = Doze(record, runtime, self.announcer, self.demand, self.changes)
+        self.work = Work(loop, options, runtime, self.wake.readiness)
         self.awake_since = 0.0
 
     async def live(self, stamps: Stamps, handover: Handover | None) -> int:
@@ -140,12 +142,13 @@ class Life:
             if self.told_to_stop.done or await self._may_sleep(awake):
                 await self._stop()
                 return False
+            await self._look_for_work(awake)
             await self._doze_or_thaw(awake)
             await self._something(self._next_look(awake), awake.ended, self.told_to_renew)
 
     async def _may_sleep(self, awake: Awake) -> bool:
         """Whether it is time, the runtime is there to stop it, and nobody has come until this very moment."""
-        if not self._is_idle(awake):
+        if not self._is_idle(awake) or await self._is_at_work(awake):
             return False
         try:
             await self.runtime.look(awake.container.id)
@@ -166,11 +169,33 @@ class Life:
         self.demand.put_off(TRY_AGAIN_AFTER)
         self._leases_changed()
 
+    async def _look_for_work(self, awake: Awake) -> None:
+        """Nobody holds a lease, but that is not all that counts."""
+        if self.demand.quiet_since is None or self.doze.is_frozen:
+            self.work.forget()
+            return
+        found = self.work.found
+        if await self.work.is_seen(awake):
+            self._renew_demand()
+        elif found != self.work.found:
+            self._leases_changed()
+
+    async def _is_at_work(self, awake: Awake) -> bool:
+        """Before it is put to sleep it is looked at once more."""
+        if self.doze.is_frozen or not await self.work.is_seen(awake, deciding=True):
+            return False
+        self._renew_demand()
+        return True
+
+    def _renew_demand(self) -> None:
+        self.demand.renew()
+        self._leases_changed()
+
     async def _doze_or_thaw(self, awake: Awake) -> None:
         await self.doze.notice(awake)
         if self.doze.is_asked:
             await self.doze.thaw(awake)
-        elif self.doze.is_due(awake):
+        elif self.doze.is_due(awake) and not await self._is_at_work(awake):
             try:
                 await self.doze.freeze(awake)
             except RuntimeProblem as problem:
@@ -184,9 +209,8 @@ class Life:
 
     def _next_look(self, awake: Awake) -> float | None:
         """Seconds until something may be due; None where only an event can bring it about."""
-        looks = list(self._depths_in(awake))
-        if self.doze.is_frozen:
-            looks[0] = None
+        dozes_in, sleeps_in = self._depths_in(awake)
+        looks = [sleeps_in] if self.doze.is_frozen else [dozes_in, sleeps_in, self.work.look_in]
         if self.record.attempts:
             looks.append(self.awake_since + FORGIVEN_AFTER - now())
         due = [look for look in looks if look is not None]
@@ -308,7 +332,7 @@ class Life:
 
     def _leases_changed(self) -> None:
         self.demand.look()
-        self.announcer.holders(*self._depths_in(self.wake.awake))
+        self.announcer.holders(*self._depths_in(self.wake.awake), self.work.found)
         self.stirred.set(None)
 
     def _container_changed(self) -> None:

@@ -12,7 +12,9 @@ HANDED_OVER = "WAKEPORT_HANDED_OVER"  # set by an older self that became this pr
 
 
 class Options:
-    """Spans are seconds, `busy_cpu` a part of one processor. Unknown keys are ignored: an older supervisor may meet a newer unit.
+    """Spans are seconds, `busy_cpu` is a part of one processor.
+
+    Unknown keys are ignored: an older supervisor may meet a newer unit.
 
     `takes_over` says that container and leases come from our older self.
     """

@@ -60,7 +60,7 @@ class Readiness:
         if self.kind == "health":
             await self._healthy(container)
         elif self.kind == "http":
-            await self._http(*_first_tcp(targets), self.argument)
+            await self._http(*first_tcp(targets), self.argument)
 
     def _sign_of(
         self, container: Container, key: str, target: Target
@@ -156,14 +156,14 @@ class Readiness:
         self._wait_for(f"http://{_text(address, port)}{path} to answer below 400")
         while True:
             try:
-                status = await self.loop.within(ANSWER_WITHIN, self._status_of(address, port, path))
+                status = await self.loop.within(ANSWER_WITHIN, self.status_of(address, port, path))
             except OSError:
                 status = 0
             if 100 <= status < 400:
                 return
             await self.loop.sleep(ASK_EVERY)
 
-    async def _status_of(self, address: str, port: int, path: str) -> int:
+    async def status_of(self, address: str, port: int, path: str) -> int:
         """The status of GET `path`; 0 where the answer is not HTTP. Raises OSError."""
         connection = await self._opened(address, port)
         try:
@@ -189,7 +189,7 @@ class Readiness:
             await self.loop.sleep(ASK_EVERY)
 
 
-def _first_tcp(targets: dict[str, Target]) -> tuple[str, int]:
+def first_tcp(targets: dict[str, Target]) -> tuple[str, int]:
     """Raises Refused where there is none."""
     for key, target in targets.items():
         if len(target) == 2 and key.endswith("/tcp"):

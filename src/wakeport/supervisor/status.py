@@ -36,6 +36,7 @@ class Status:
             "leases": [],
             "dozes_at": None,
             "sleeps_at": None,
+            "at_work": None,
             "failure": None,
         }
         # An older self that became this process left in the same state; from any other

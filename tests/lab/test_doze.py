@@ -1,0 +1,54 @@
+"""The lighter sleep: frozen after a short quiet time, thawed for the next client, stopped in the end."""
+
+from __future__ import annotations
+
+from tests.lab import clients
+from tests.lab.services import AddService, Service, eventually
+
+
+def paused(web: Service) -> bool:
+    return web.lab.docker("inspect", "--format={{.State.Paused}}", web.container) == "true"
+
+
+def test_a_quiet_container_is_frozen_thawed_and_stopped_in_the_end(service: AddService) -> None:
+    web = service("web", "--doze=300ms", idle="3s")
+    assert web.get().served
+    web.reaches("dozing")
+    assert paused(web)
+    assert web.pids(web.units.proxy), "the proxy stays for whoever comes"
+    again = web.get()
+    assert again.served, again
+    assert not paused(web)
+    web.reaches("dozing")
+    web.falls_asleep()
+
+
+def test_a_container_that_was_not_ours_is_not_frozen(service: AddService) -> None:
+    web = service("web", "--doze=100ms", idle="300ms")
+    web.lab.docker("start", "web")
+    assert web.get().served
+    eventually("nobody holds a lease", lambda: not any(lease["busy"] for lease in web.status["leases"]))
+    web.stays_awake(1)
+    assert not paused(web)
+
+
+def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -> None:
+    web = service("web", "--doze=1h", idle="2h")
+    open_one = clients.connect(web.lab)
+    assert clients.ask(open_one)
+    web.lab.docker("pause", "web")
+    web.reaches("dozing")
+    answer = web.get()
+    assert answer.served, answer
+    assert clients.ask(open_one)
+    open_one.close()
+
+
+def test_what_a_person_thawed_is_awake(service: AddService) -> None:
+    web = service("web", "--doze=500ms", idle="1h")
+    assert web.get().served
+    web.reaches("dozing")
+    web.lab.docker("unpause", "web")
+    web.reaches("awake")
+    web.reaches("dozing")
+    assert paused(web)
