@@ -31,7 +31,7 @@ RELAY_SECONDS = 4  # for each load of a round
 IDLE_CONNECTIONS = (0, 1000, 8000)
 CROWD_ROUNDS = 3  # at most; who is turned away here is so for reasons that do not vary
 CROWDS = (200, 500, 2000)
-RIVALS = ("recipe", "web", "classic")  # who is measured against the bare start
+RIVALS = ("recipe", "web", "classic", "dozing")  # who is measured against the bare start
 
 console, progress = Console(width=200), Console(stderr=True, highlight=False)
 

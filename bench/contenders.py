@@ -154,6 +154,25 @@ class Wakeport:
         raise TimeoutError(f"{self.status} does not tell of the wake that a client has just seen")
 
 
+class Dozing(Wakeport):
+    """The same in its lighter sleep: frozen a moment after each client, and never stopped."""
+
+    QUIET = 0.2  # seconds until it is frozen
+
+    def prepare(self) -> None:
+        lab = self.ground.lab
+        lab.create(self.container)
+        depths = [f"--doze={self.QUIET}", "--idle=infinity"]
+        lab.run(["wakeport", "add", self.name, "--listen", str(self.address[1]), *depths])
+        self.ground.networks_kept += 1
+        visit(lab, self.address)
+        self.sleep()
+
+    def sleep(self) -> bool:
+        self.ground.rest_frozen(self.container)
+        return False
+
+
 def contenders(ground: Ground) -> list[Contender]:
     """All of them, the yardstick first."""
     return [
@@ -161,4 +180,5 @@ def contenders(ground: Ground) -> list[Contender]:
         Recipe(ground),
         Wakeport(ground, "web", "wakeport", 81, "wakeport"),
         Wakeport(ground, "classic", "wakeport, systemd-socket-proxyd", 82, "systemd-socket-proxyd"),
+        Dozing(ground, "dozing", "wakeport, dozing", 83, "wakeport"),
     ]

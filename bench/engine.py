@@ -30,6 +30,9 @@ class Engine:
         """Also waits for what the Engine does after a stop: it answers only when that is done."""
         return bool(self._inspect(container)["State"]["Running"])
 
+    def is_frozen(self, container: str) -> bool:
+        return bool(self._inspect(container)["State"]["Paused"])
+
     def address(self, container: str) -> str:
         networks = self._inspect(container)["NetworkSettings"]["Networks"]
         return str(networks["bridge"]["IPAddress"])

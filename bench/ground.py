@@ -23,6 +23,7 @@ class Ground:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.engine = Engine(lab.root / "run/docker.sock")
+        self.networks_kept = 0  # of containers that doze
 
     def close(self) -> None:
         self.engine.close()
@@ -60,7 +61,13 @@ class Ground:
         wanted = list(units)
         self._until(lambda: not self.engine.is_running(container), f"container {container} runs")
         self._until(lambda: not self._up(wanted), f"units are up: {' '.join(wanted)}")
-        self._until(lambda: "veth" not in self._interfaces(), "the container's network is there")
+        kept = self.networks_kept
+        self._until(lambda: self._interfaces().count("veth") <= kept, "the container's network is there")
+        self._until(self._is_quiet, "something in the lab is busy")
+
+    def rest_frozen(self, container: str) -> None:
+        """Return when the container is frozen and nothing else is going on. Raises Restless."""
+        self._until(lambda: self.engine.is_frozen(container), f"container {container} is not frozen")
         self._until(self._is_quiet, "something in the lab is busy")
 
     def _up(self, units: list[str]) -> bool:

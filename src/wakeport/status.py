@@ -14,10 +14,14 @@ from wakeport.errors import NoRights
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, FAILED, STOPPING, WAKING
 from wakeport.service import Service
+from wakeport.span import roughly
 from wakeport.systemd import Properties, Systemd
 from wakeport.units import names
 
 PROPERTIES: Final = ("LoadState", "ActiveState", "SubState", "MainPID")
+
+NAMED: Final = 3  # clients by their address; of more, their number says enough
+SILENT_AFTER: Final = 60.0  # seconds; the proxy tells every 30 s when a byte last passed
 
 Report = dict[str, Any]
 Published = dict[str, Any]
@@ -54,7 +58,7 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
         state = FAILED if state == ASLEEP else state
         failure = {"reason": f"{' and '.join(closed)} does not listen", "attempts": 0, "retry_at": None}
     fresh = state == known.get("state")
-    sleeps_at = known.get("sleeps_at") if fresh else None
+    dozes_at, sleeps_at = (known.get(key) if fresh else None for key in ("dozes_at", "sleeps_at"))
     return {
         "name": service.name,
         "state": state,
@@ -67,9 +71,15 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
         "waits_for": known.get("waits_for") if fresh else None,
         "last_wake": known.get("last_wake"),
         "leases": known.get("leases", []) if fresh else [],
-        "sleeps_in": None if sleeps_at is None else round(max(0.0, sleeps_at - now), 3),
+        "kept_awake_by": keepers(known, now) if fresh else [],
+        "dozes_in": _left(dozes_at, now),
+        "sleeps_in": _left(sleeps_at, now),
         "failure": failure if closed or state == FAILED else None,
     }
+
+
+def _left(at: float | None, now: float) -> float | None:
+    return None if at is None else round(max(0.0, at - now), 3)
 
 
 def _state(supervisor: Properties, known: Published) -> str:
@@ -84,6 +94,27 @@ def _state(supervisor: Properties, known: Published) -> str:
     if active == "activating" and said == AWAKE:
         return WAKING
     return said
+
+
+def keepers(known: Published, now: float) -> list[str]:
+    """What keeps the container awake, for people, one phrase each."""
+    found = [_held(lease, now) for lease in known.get("leases", []) if lease.get("busy")]
+    if known.get("at_work"):
+        found.append(f"at work: {known['at_work']}")
+    return found
+
+
+def _held(lease: dict[str, Any], now: float) -> str:
+    """One lease: its holder, or the clients that it is for, and how long nothing has passed."""
+    use = [str(client) for client in lease.get("use") or []]
+    if not use:
+        return str(lease.get("who") or "somebody")
+    more = f" and {len(use) - NAMED} more" if len(use) > NAMED else ""
+    phrase = f"{len(use)} connection{'s' if len(use) > 1 else ''} from {', '.join(use[:NAMED])}{more}"
+    last = lease.get("last") or [None]
+    if None in last or now - max(last) < SILENT_AFTER:
+        return phrase
+    return f"{phrase}, {roughly(now - max(last))} silent"
 
 
 def clients(leases: list[dict[str, Any]]) -> list[str]:

@@ -7,10 +7,12 @@ import re
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 import tomllib
 
 from wakeport import errors
+from wakeport.busy import Busy
 from wakeport.cli.root import VERBS, wakeport
 from wakeport.cli.telling import INTERRUPTED
 from wakeport.listener import Listener
@@ -73,16 +75,22 @@ def test_each_exit_code_is_in_the_manual() -> None:
 
 
 def uncommented(text: str) -> str:
-    return re.sub(r"(?m)^#(?=\w+ = |\[\[)", "", text)
+    return re.sub(r"(?m)^#(?=\w+ = |\[)", "", text)
 
 
 ABOVE, HEADER, BELOW = SAMPLE.partition("[[listener]]\n")
+ABOVE, OF_BUSY, BUSY = ABOVE.partition("#[busy]\n")
 KEYS, RULE, RULES = BELOW.partition("#[[listener.rule]]\n")
 
 
 def test_the_sample_is_a_service_and_so_are_its_defaults() -> None:
     plain = read("NAME", SAMPLE, "wakeport.toml")
     assert read("NAME", uncommented(ABOVE) + HEADER + BELOW, "wakeport.toml") == plain
+
+
+def test_what_the_sample_says_of_busy_is_good_and_its_defaults_are_some() -> None:
+    said = read("NAME", uncommented(OF_BUSY + BUSY) + HEADER + BELOW, "wakeport.toml").busy
+    assert said == msgspec.structs.replace(Busy(), cpu=said.cpu, check=said.check)
 
 
 @pytest.mark.parametrize("line", re.findall(r"(?m)^#(\w+ = .*)", KEYS))
@@ -108,6 +116,7 @@ def test_the_sample_s_rules_make_sense() -> None:
 def test_the_sample_has_every_key() -> None:
     everything = tomllib.loads(uncommented(SAMPLE))
     assert set(everything) == set(Service.__struct_encode_fields__) - {"name"}
+    assert set(everything["busy"]) == set(Busy.__struct_encode_fields__)
     [listener] = everything["listener"]
     assert set(listener) == set(Listener.__struct_encode_fields__)
     assert {key for rule in listener["rule"] for key in rule} == set(Rule.__struct_encode_fields__)
@@ -115,9 +124,10 @@ def test_the_sample_has_every_key() -> None:
 
 def test_the_manual_has_every_key() -> None:
     keys = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"(?m)^\| (`.*?) \|", section("Settings")))))
-    structs = (Service, Listener, Rule)
+    structs = (Service, Busy, Listener, Rule)
     assert keys == {key for one in structs for key in one.__struct_encode_fields__} - {
         "name",
+        "busy",
         "listener",
         "rule",
     }

@@ -62,6 +62,8 @@ def test_a_report_has_what_scripts_rely_on() -> None:
         "waits_for": None,
         "last_wake": AWAKE["last_wake"],
         "leases": [],
+        "kept_awake_by": [],
+        "dozes_in": None,
         "sleeps_in": 598,
         "failure": None,
     }
@@ -75,8 +77,26 @@ def test_a_report_has_what_scripts_rely_on() -> None:
         ({**AWAKE, "sleeps_at": None}, "awake  1.2 s ago  woke in 231 ms"),
         (
             {**AWAKE, "sleeps_at": None, "leases": [{"who": "proxy", "busy": True, "use": ["a", "b"]}]},
-            "awake  1.2 s ago  woke in 231 ms  2 clients",
+            "awake  1.2 s ago  woke in 231 ms  2 connections from a, b",
         ),
+        (
+            {
+                **AWAKE,
+                "at_work": "37% of a processor",
+                "leases": [
+                    {"who": "proxy", "busy": True, "use": ["10.0.0.7:51234"], "last": [NOW - 180]},
+                    {"who": "service app", "busy": True, "use": []},
+                    {"who": "proxy", "busy": False, "use": []},
+                ],
+            },
+            "awake  1.2 s ago  woke in 231 ms  1 connection from 10.0.0.7:51234, 3 min silent; service app; "
+            "at work: 37% of a processor",
+        ),
+        (
+            {**AWAKE, "dozes_at": NOW + 28},
+            "awake  1.2 s ago  woke in 231 ms  dozes in 28 s, sleeps in 9 min 58 s",
+        ),
+        ({**AWAKE, "state": "dozing"}, "dozing  1.2 s ago  woke in 231 ms  sleeps in 9 min 58 s"),
         ({**AWAKE, "state": "waking", "waits_for": "health"}, "waking  1.2 s ago  waits for health"),
         (BROKEN, "failed  1.2 s ago  it exited with 1; next attempt in 4.0 s"),
     ],

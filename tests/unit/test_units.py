@@ -160,6 +160,7 @@ def test_the_supervisor_is_told_everything() -> None:
         "state=/run/wakeport/web",
         "ready=exec:test $X = '50 %'",
         "ready_within=90",
+        "doze=infinity",
         "idle=infinity",
         "adopt=yes",
         "target=80/tcp",

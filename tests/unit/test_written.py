@@ -56,7 +56,19 @@ listeners = st.fixed_dictionaries(
         "rule": st.lists(rules, max_size=3),
     },
 )
+traffic = st.builds("{}{} in {}".format, st.integers(1, 10**9 - 1), st.sampled_from("KMGT"), spans)
+busy = st.fixed_dictionaries(
+    {},
+    optional={
+        "connections": st.just("open") | traffic,
+        "silent": st.sampled_from(["stop", "doze"]),
+        "cpu": st.integers(1, 1000).map("{}%".format),
+        "check": st.just("http:/busy") | commands,
+    },
+)
 SERVICE = {
+    "busy": busy,
+    "doze": spans | st.just("infinity"),
     "container": names,
     "ready": st.sampled_from(["connect", "health", "http:/x"]) | commands,
     "ready_within": spans,

@@ -16,7 +16,7 @@ from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
 from wakeport.service import Service
 from wakeport.span import roughly
-from wakeport.status import Report, clients
+from wakeport.status import Report
 from wakeport.systemd import Systemd
 
 COLOURS: Final = {
@@ -102,13 +102,14 @@ def _what_next(report: Report, now: float) -> str:
         if retry_at and retry_at > now:
             return f"{reason}; next attempt in {roughly(retry_at - now)}"
         return f"{reason}; the next client makes the next attempt" if retry_at else str(reason)
-    if report["state"] != AWAKE:
+    if report["state"] not in (AWAKE, DOZING):
         return ""
     if not report["owned"]:
         return "started by hand, stays up"
-    if report["sleeps_in"] is not None:
-        return f"sleeps in {roughly(report['sleeps_in'])}"
-    busy = len(clients(report["leases"]))
-    if busy:
-        return f"{busy} client{'s' if busy > 1 else ''}"
-    return "never sleeps" if report["idle"] == "infinity" else ""
+    if report["kept_awake_by"]:
+        return "; ".join(report["kept_awake_by"])
+    dozes, sleeps = report["dozes_in"], report["sleeps_in"]
+    coming = [f"dozes in {roughly(dozes)}"] if dozes is not None and report["state"] == AWAKE else []
+    coming += [f"sleeps in {roughly(sleeps)}"] if sleeps is not None else []
+    never = "never sleeps" if report["idle"] == "infinity" else ""
+    return ", ".join(coming) or never

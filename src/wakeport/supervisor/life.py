@@ -12,8 +12,7 @@ import sys
 import time
 
 from wakeport.activation import listening_fds
-from wakeport.loop import Future, Loop, Task, any_of, now
-from wakeport.runtimes.changes import ENDED, KILLED, ORDERED, OUT_OF_MEMORY, STARTED
+from wakeport.loop import Future, Loop, any_of, now
 from wakeport.runtimes.docker.begin import Begun
 from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import Missing, RuntimeProblem
@@ -22,21 +21,19 @@ from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
 from wakeport.supervisor.demand import Demand
 from wakeport.supervisor.doze import Doze
+from wakeport.supervisor.end import End
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.options import Options
-from wakeport.supervisor.record import ENDED as ENDED_BY_ITSELF
 from wakeport.supervisor.record import FORGIVEN_AFTER, STOPPING, Record
 from wakeport.supervisor.status import Status
+from wakeport.supervisor.stop import Stop, say
 from wakeport.supervisor.upgrade import Handover, exec_successor, forget_next, take_over
 from wakeport.supervisor.wake import Failed, ToldToStop, Wake
 from wakeport.supervisor.work import Work
 
 EXIT_ASLEEP, EXIT_FAILED = 0, 1
 
-TOLD_WITHIN = 2.0  # seconds for the runtime to tell how a container came to its end
-BACK_WITHIN = 2.0  # seconds in which a container that ended may come back by another's hand
 TRY_AGAIN_AFTER = 10.0  # seconds until a runtime that did not answer is asked again
-LAST_OUTPUT_WITHIN = 5.0  # seconds for the rest of the output, after the container's end
 
 
 def supervise(options: Options, record: Record, begun: Begun | None, stamps: tuple[float, float]) -> int:
@@ -72,6 +69,8 @@ class Life:
         self.changes = Changes(loop, runtime, self._container_changed)
         self.doze = Doze(record, runtime, self.announcer, self.demand, self.changes)
         self.work = Work(loop, options, runtime, self.wake.readiness)
+        self.end = End(loop, runtime, self.changes, self.told_to_stop)
+        self.stop = Stop(loop, options, record, runtime)
         self.awake_since = 0.0
 
     async def live(self, stamps: Stamps, handover: Handover | None) -> int:
@@ -105,7 +104,7 @@ class Life:
             await self._cool_down()
         if stopping:
             self.announcer.stopping(waits_for="the stop that was under way")
-            await self._stop_ours(self.record.container_id or self.options.container)
+            await self.stop.ours(self.record.container_id or self.options.container)
         if self.told_to_stop.done or not self.leases.last_look():
             return None
         self.record.intend()
@@ -121,7 +120,7 @@ class Life:
         awake = await self.wake.ready(stamps)
         self.announcer.awake(awake, stamps)
         if not awake.owned:
-            self._say(
+            say(
                 "it ran already, started by hand: it stays up until it is stopped; adopt = true lets it sleep"
             )
         self.awake_since = now()
@@ -165,7 +164,7 @@ class Life:
         return awake.owned and left is not None and left <= 0
 
     def _put_off(self, what: str, problem: RuntimeProblem) -> None:
-        self._say(f"{what}: {problem}")
+        say(f"{what}: {problem}")
         self.demand.put_off(TRY_AGAIN_AFTER)
         self._leases_changed()
 
@@ -230,100 +229,34 @@ class Life:
         if awake.owned:
             # Before the rest of the output: who restarts it may be faster than that.
             self.record.ended()
-        await self._rest_of_output(awake)
+        await self.stop.rest_of_output(awake)
         if awake_for >= FORGIVEN_AFTER:
             self.record.forgive()
-        elif not await self._ended_by_order():
+        elif not await self.end.was_ordered():
             raise Failed(f"the container ended {awake_for:.1f} s after it was ready")
-        if not await self._is_back():
+        if not await self.end.is_undone(self.lease_fd):
             return False
         self.wake.over()
         self.leases.open_door()
         return True
 
-    async def _ended_by_order(self) -> bool:
-        """Whether a person, a tool or the runtime's own end made it end, and not a fault of its own."""
-        told = self.loop.spawn(self.changes.hear(ENDED))
-        await self._first(told, self._wait(TOLD_WITHIN))
-        if KILLED in self.changes.told and OUT_OF_MEMORY not in self.changes.told:
-            return True  # kill(1) from outside: hardly a container does that to itself
-        return ORDERED in self.changes.told or not self.changes.listening
-
-    async def _is_back(self) -> bool:
-        """Whether somebody else starts it again within moments; no client waits for that."""
-        # Only the runtime's own word makes us ask it: where it is being stopped, a question
-        # would have systemd start it again.
-        started = self.loop.spawn(self.changes.hear(STARTED))
-        client = self.loop.spawn(self.loop.readable(self.lease_fd))
-        await self._first(started, client, self._wait(BACK_WITHIN))
-        return STARTED in self.changes.told and (await self.runtime.look()).running
-
-    def _wait(self, seconds: float) -> Task[None]:
-        return self.loop.spawn(self.loop.sleep(seconds))
-
-    async def _first(self, *tasks: Task[None]) -> None:
-        """Wait for the first of `tasks`, or for the word to stop; the others are given up."""
-        await any_of(*tasks, self.told_to_stop)
-        for task in tasks:
-            task.cancel()
-
     async def _stop(self) -> None:
         """Put it to sleep. Clients that come meanwhile wait in the backlog for the next supervisor."""
         self.leases.close_door()
         self.announcer.stopping("STOPPING=1")
-        await self._undo()
+        await self.stop.undo(self.wake.awake)
         self.record.forgive()
 
     async def _give_up(self, reason: str) -> int:
         """Answer those who wait at once, then stop what was started; systemd starts us again to cool down."""
         delay = self.record.fail(reason)
         self.announcer.failed(self.record)
-        self._say(f"{self.record.reason}; the next attempt is made in {delay:g} s at the earliest")
-        await self._undo()
+        say(f"{self.record.reason}; the next attempt is made in {delay:g} s at the earliest")
+        await self.stop.undo(self.wake.awake)
         if self.record.wait_left() <= 0 and not self.leases.last_look():
             # The stop outlasted the back-off: whom systemd starts now would wake the container for nobody.
             return self._leave()
         return EXIT_FAILED
-
-    async def _undo(self) -> None:
-        """Stop the container if it is ours, whatever stage its wake had reached."""
-        awake = self.wake.awake
-        try:
-            if awake is None:
-                await self._stop_ours(self.options.container)
-            elif awake.owned and not awake.ended.done:
-                await self._stop_ours(awake.container.id)
-                await self._rest_of_output(awake)
-            elif awake.owned and awake.container.restarts_itself:
-                # Its end is not the end: left alone, its runtime would start it again and again.
-                await self.runtime.stop(awake.container)
-                self.record.asleep()
-            elif self.record.phase != ENDED_BY_ITSELF:
-                self.record.asleep()
-        except RuntimeProblem as problem:
-            self._say(f"the stop failed: {problem}")
-            if awake is not None or self.runtime.asked:
-                self.record.stopping()
-
-    async def _stop_ours(self, name: str) -> None:
-        """Stop the container `name`, if it runs and wakeport started it."""
-        try:
-            container = await self.runtime.look(name)
-        except Missing:
-            self.record.asleep()
-            return
-        if container.running and (
-            self.options.adopt or self.record.claims(container.id, container.started_at)
-        ):
-            self.record.own(container.id, container.started_at)
-            self.record.stopping()
-            await self.runtime.stop(container)
-        self.record.asleep()
-
-    async def _rest_of_output(self, awake: Awake) -> None:
-        patience = self._wait(LAST_OUTPUT_WITHIN)
-        await any_of(awake.output, patience)
-        patience.cancel()
 
     def _leave(self) -> int:
         self.announcer.left(self.record)
@@ -364,7 +297,7 @@ class Life:
                 self.leases.holders.values(),
             )
             problem = exec_successor(self.options.state, self.lease_fd, handover)
-            self._say(f"the newer version cannot be started, going on with this one: {problem}")
+            say(f"the newer version cannot be started, going on with this one: {problem}")
         self.loop.release_signals()
 
     async def _resume(self, handover: Handover) -> Awake:
@@ -380,6 +313,3 @@ class Life:
         else:
             self.announcer.awake(awake, Stamps(0.0, 0.0))
         return awake
-
-    def _say(self, text: str) -> None:
-        print(f"wakeport: {text}", file=sys.stderr, flush=True)
