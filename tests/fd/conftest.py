@@ -74,6 +74,14 @@ class Program:
             sys.stderr.write(self.said.decode())
         return self.status
 
+    def lives_on(self, seconds: float) -> bool:
+        """Whether it runs for that long."""
+        pidfd = os.pidfd_open(self.pid)
+        try:
+            return not select.select([pidfd], [], [], seconds)[0]
+        finally:
+            os.close(pidfd)
+
     def has_ended(self) -> bool:
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)

@@ -1,0 +1,153 @@
+"""The proxy of a container that dozes: it stays for whoever comes, and has it thawed when it is needed."""
+
+from __future__ import annotations
+
+import socket
+
+from tests.fd.conftest import Holder, House, everything
+from wakeport.proxy.linger import LEAVE_AFTER
+
+
+def served_once(house: House, *words: str) -> Holder:
+    """The lease of a proxy whose first client has come and gone."""
+    target = house.target()
+    house.proxy(*words)
+    client = house.client(say=b"first")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    client.shutdown(socket.SHUT_WR)
+    assert everything(client) == b"first"
+    lease.hear_until(lambda message: message.get("busy") is False)
+    return lease
+
+
+def test_it_stays_without_clients_and_leaves_when_the_container_stops(house: House) -> None:
+    lease = served_once(house, "doze=yes")
+    [proxy] = house.programs
+    lease.tell("dozing")
+    assert proxy.lives_on(2 * LEAVE_AFTER)
+    lease.tell("stopping")
+    assert proxy.wait() == 0
+
+
+def test_without_doze_it_leaves(house: House) -> None:
+    served_once(house)
+    assert house.programs[0].wait() == 0
+
+
+def test_it_leaves_when_the_supervisor_of_a_dozing_container_is_gone(house: House) -> None:
+    lease = served_once(house, "doze=yes")
+    lease.tell("dozing")
+    lease.close()
+    assert house.programs[0].wait() == 0
+
+
+def test_a_client_that_comes_during_a_doze_is_held_until_the_thaw(house: House) -> None:
+    lease = served_once(house, "doze=yes")
+    lease.tell("dozing")
+    client = house.client(say=b"second")
+    lease.hear_until(lambda message: message.get("busy") is True)
+    lease.tell("dozing")  # said before the word was heard: it does not make the client wait for ever
+    lease.awake(house.targets[0].port)
+    assert client.recv(6) == b"second"
+
+
+def test_one_word_is_enough_for_a_crowd(house: House) -> None:
+    lease = served_once(house, "doze=yes")
+    lease.tell("dozing")
+    crowd = [house.client(say=b"x") for _ in range(50)]
+    lease.hear_until(lambda message: message.get("busy") is True)
+    for _ in range(3):
+        lease.tell("dozing")
+    lease.hear_until(lambda message: len(message.get("use", [])) == 50)
+    lease.awake(house.targets[0].port)
+    assert [client.recv(1) for client in crowd] == [b"x"] * 50
+    for client in crowd:
+        client.close()
+    assert lease.hear_until(lambda message: "busy" in message)["busy"] is False
+
+
+def test_somebody_else_s_freeze_is_undone_for_whoever_comes_next(house: House) -> None:
+    """The lease is busy all the time: that alone would tell the supervisor nothing."""
+    target = house.target()
+    house.proxy()
+    first = house.client(say=b"a")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert first.recv(1) == b"a"
+    lease.tell("dozing")
+    second = house.client(say=b"b")
+    lease.hear_until(lambda message: message.get("busy") is True)
+    lease.awake(target.port)
+    assert second.recv(1) == b"b"
+
+
+def silent_one(house: House, *words: str) -> tuple[socket.socket, Holder]:
+    """A client over which nothing has passed for as long as it takes to count no more, and the lease."""
+    target = house.target()
+    house.proxy("doze=yes", "counts=100/1", *words)
+    client = house.client(say=b"hello")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert client.recv(5) == b"hello"
+    word = lease.hear_until(lambda message: message.get("busy") is False)
+    assert bool(word.get("rests")) == ("silent=doze" in words)
+    return client, lease
+
+
+def test_a_silent_connection_holds_no_lease_and_lives_on(house: House) -> None:
+    client, lease = silent_one(house)
+    client.sendall(b"y" * 60)  # both ways together that is more than it takes
+    assert client.recv(100) == b"y" * 60
+    lease.hear_until(lambda message: message.get("busy") is True)
+    lease.awake(house.targets[0].port)
+    lease.hear_until(lambda message: message.get("busy") is False)
+
+
+def test_a_little_over_a_silent_connection_holds_nothing(house: House) -> None:
+    client, lease = silent_one(house)
+    for _ in range(3):
+        client.sendall(b"ping")
+        assert client.recv(4) == b"ping"
+    client.close()
+    word = lease.hear_until(lambda message: "busy" in message)
+    assert word["busy"] is False
+
+
+def test_the_first_byte_during_a_doze_stirs(house: House) -> None:
+    client, lease = silent_one(house)
+    lease.tell("dozing")
+    client.sendall(b"ping")
+    message = lease.hear_until(lambda message: "stir" in message or "busy" in message)
+    assert message == {"stir": True}
+    lease.awake(house.targets[0].port)
+    assert client.recv(4) == b"ping"
+    client.sendall(b"pong")
+    assert client.recv(4) == b"pong"
+
+
+def test_what_was_said_just_before_the_freeze_stirs_too(house: House) -> None:
+    """The container was frozen before it could see it: the client would wait for ever."""
+    client, lease = silent_one(house)
+    client.sendall(b"ping")
+    assert client.recv(4) == b"ping"
+    lease.tell("dozing")
+    assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+
+
+def test_who_rests_says_so_again_to_the_successor_of_a_supervisor_that_crashed(house: House) -> None:
+    _, lease = silent_one(house, "silent=doze")
+    lease.close()
+    successor = house.lease.accept()
+    successor.awake(house.targets[0].port)
+    word = successor.hear_until(lambda message: "busy" in message)
+    assert word == {"busy": False, "rests": True}
+
+
+def test_much_over_a_silent_connection_is_as_good_as_a_new_one(house: House) -> None:
+    client, lease = silent_one(house)
+    lease.tell("dozing")
+    client.sendall(b"z" * 200)
+    lease.hear_until(lambda message: message.get("stir") is True)
+    lease.awake(house.targets[0].port)
+    assert lease.hear_until(lambda message: "busy" in message)["busy"] is True
