@@ -46,6 +46,16 @@ class Service:
     def crowd(self, count: int, over: float = 0.0, within: float = 60.0) -> list[clients.Answer]:
         return clients.crowd(self.lab, count, self.port, within, over)
 
+    @property
+    def processor_time(self) -> int:
+        """What its container has used since it was started, in microseconds; cgroup-v2, cpu.stat."""
+        [group] = (self.lab.root / "sys/fs/cgroup/system.slice").glob(f"docker-{self.container_id}*.scope")
+        return int((group / "cpu.stat").read_text().split()[1])
+
+    @property
+    def container_id(self) -> str:
+        return self.lab.docker("inspect", "--format={{.Id}}", self.container)
+
     # What it is doing.
 
     @property
@@ -135,6 +145,12 @@ class Service:
 
     def systemctl(self, verb: str, *units: str, within: float = 60.0) -> None:
         self.lab.run(["systemctl", verb, *units], timeout=within)
+
+    def settings(self, text: str) -> None:
+        """Add lines to the end of its settings, and apply them."""
+        path = self.lab.root / f"etc/wakeport/{self.name}.toml"
+        path.write_text(f"{path.read_text()}\n{text}\n")
+        self.lab.run(["wakeport", "apply", self.name])
 
     def drop_in(self, unit: str, text: str) -> None:
         """Change a unit as `systemctl edit` does; an empty `text` takes the change back."""

@@ -19,6 +19,22 @@ def loop() -> Iterator[Loop]:
     loop.close()
 
 
+def test_a_timer_that_makes_another_at_once_leaves_the_others_their_turn() -> None:
+    """A supervisor was deaf to its leases for as long as one of its looks was always due."""
+    loop = Loop()
+    turns = 0
+
+    def again() -> None:
+        nonlocal turns
+        turns += 1
+        loop.call_in(0, again)
+
+    loop.call_in(0, again)
+    loop.run(loop.sleep(0.01))
+    loop.close()
+    assert turns
+
+
 def test_a_task_has_the_result_of_its_coroutine(loop: Loop) -> None:
     async def work() -> int:
         await loop.sleep(0.001)

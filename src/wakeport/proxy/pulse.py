@@ -41,12 +41,17 @@ def silence(sock: socket.socket) -> float:
 
 def last_byte(relay: Relay) -> float | None:
     """When a byte last came from either side, in seconds since 1970; None where both are Unix sockets."""
-    legs = [side.sock for side in (relay.client, relay.target) if side.sock.family != socket.AF_UNIX]
     # What was sent on one leg had come on the other: to look at what was received is enough.
-    ages = [
-        _HEARD.unpack(leg.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _HEARD.size))[0] for leg in legs
-    ]
-    return round(time.time() - min(ages) / 1000, 1) if ages else None
+    ages = [age for side in (relay.client, relay.target) if (age := said_ago(side.sock)) is not None]
+    return round(time.time() - min(ages), 1) if ages else None
+
+
+def said_ago(sock: socket.socket) -> float | None:
+    """Seconds since data came from the peer; None on a Unix socket, of which the kernel does not know it."""
+    if sock.family == socket.AF_UNIX:
+        return None
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _HEARD.size)
+    return float(_HEARD.unpack(info)[0]) / 1000
 
 
 class Pulse:

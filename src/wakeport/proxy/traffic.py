@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from wakeport.loop import WRITE, Loop, now
 from wakeport.proxy.lease_holder import LeaseHolder
+from wakeport.proxy.pulse import said_ago
 from wakeport.proxy.relay import Relay, Side
 
 TYPE_CHECKING = False
@@ -19,20 +20,19 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 1.0  # seconds; what is decided on it is decided so late at most
 
-# Said to be frozen, the container may not have seen what was passed on just before. It was told that it
-# will be in a moment, and this is longer than that, and than the time from one look to the next.
-SEEN_AFTER = 2.5  # seconds
+# A container that is frozen may not have seen what was passed on just before; an idle one takes some 10 ms.
+SEEN_AFTER = 0.3  # seconds
 
 
 class Meter:
     """What has passed over one connection, as far back as it matters."""
 
-    __slots__ = ("asked_at", "marks", "said", "seen", "total")
+    __slots__ = ("marks", "said", "said_at", "seen", "total")
 
     def __init__(self) -> None:
         self.seen = 0  # bytes, both ways
         self.said = 0  # of these, the client's
-        self.asked_at = 0.0  # when it was last seen to have said something
+        self.said_at = 0.0  # when it was last seen to have said something
         self.marks: deque[tuple[float, int]] = deque()
         self.total = 0  # bytes, of all marks
 
@@ -43,7 +43,7 @@ class Meter:
         if passed == self.seen:
             return
         if said != self.said:
-            self.said, self.asked_at = said, at
+            self.said, self.said_at = said, at
         self.marks.append((at, passed - self.seen))
         self.total += passed - self.seen
         self.seen = passed
@@ -93,13 +93,18 @@ class Traffic:
     def await_first(self) -> None:
         """The container dozes: it is to be asked for as soon as any client says something."""
         self._look()
-        at = now()
-        if any(at - meter.asked_at < SEEN_AFTER for meter in self.meters.values()):
+        if any(self._spoke_just_now(relay, meter) for relay, meter in self.meters.items()):
             self.lease.stir()
             return
         self.trapped = [relay.client for relay in self.meters]
         for side in self.trapped:
             self.loop.divert(side.fd, self._trap(side))
+
+    def _spoke_just_now(self, relay: Relay, meter: Meter) -> bool:
+        ago = said_ago(relay.client.sock)
+        if ago is None:  # all that is known is at which look it was new
+            return now() - meter.said_at < LOOK_EVERY + SEEN_AFTER
+        return meter.said > 0 and ago < SEEN_AFTER
 
     def await_no_more(self) -> None:
         trapped, self.trapped = self.trapped, []

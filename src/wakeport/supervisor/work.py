@@ -31,11 +31,11 @@ class Work:
         self.readiness = readiness
         self.found = ""
         self.since: tuple[float, float] | None = None  # monotonic, and its processor time then
-        self.asked_at = 0.0
+        self.asked_at: float | None = None  # monotonic; None before the first look
 
     def forget(self) -> None:
         """It is needed, or frozen."""
-        self.found, self.since, self.asked_at = "", None, 0.0
+        self.found, self.since, self.asked_at = "", None, None
 
     @property
     def look_in(self) -> float | None:
@@ -43,7 +43,7 @@ class Work:
         looks = []
         if self.since is not None:
             looks.append(self.since[0] + LOOK_EVERY)
-        if self.check:
+        if self.asked_at is not None:
             looks.append(self.asked_at + ASK_EVERY)
         return max(0.0, min(looks) - now()) if looks else None
 
@@ -53,7 +53,7 @@ class Work:
         if used is not None and used > self.share:
             self.found = f"{used:.0%} of a processor"
             return True
-        if self.check and (deciding or now() - self.asked_at >= ASK_EVERY):
+        if self.check and (deciding or self.asked_at is None or now() - self.asked_at >= ASK_EVERY):
             self.asked_at = now()
             self.found = await self._said(awake)
             return bool(self.found)
