@@ -11,9 +11,8 @@ def test_the_lease_says_who_and_what_for(house: House) -> None:
     house.proxy()
     client = house.client()
     lease = house.lease.accept()
-    message = lease.hear_until(lambda message: bool(message.get("use")))
     host, port = client.getsockname()
-    assert message == {"who": "proxy", "use": [f"{host}:{port}"], "last": [None]}
+    assert lease.hear() == {"who": "proxy", "use": [f"{host}:{port}"], "last": [None]}
 
 
 def released(house: House, target: Target) -> Holder:
@@ -26,6 +25,15 @@ def released(house: House, target: Target) -> Holder:
     assert everything(client) == b"first"
     lease.hear_until(lambda message: message.get("busy") is False)
     return lease
+
+
+def test_a_lease_that_is_held_again_says_for_whom_at_once(house: House) -> None:
+    """Not at the next report, up to a second later, when it may be over whom it woke the container for."""
+    lease = released(house, house.target())
+    second = house.client()
+    host, port = second.getsockname()
+    message = lease.hear_until(lambda message: message.get("busy") is True)
+    assert message == {"busy": True, "who": "proxy", "use": [f"{host}:{port}"]}
 
 
 def test_one_lease_for_all_clients_of_its_life(house: House) -> None:

@@ -59,15 +59,18 @@ class LeaseHolder:
     def awaits_stop(self) -> bool:
         return self.predecessor is not None
 
-    def hold(self) -> None:
-        """The container is needed: ask for it, unless that has been done."""
+    def hold(self, client: str = "") -> None:
+        """The container is needed: ask for it, unless that has been done. `client` is for whom."""
+        if client and not self.busy:
+            # Who woke it is said with the lease itself: a thaw may be over before the next report.
+            self.use, self.last = [client], [None]
         if self.connection is not None and self.state != STOPPING:
             if not self.busy or (self.state == DOZING and not self.awaits_thaw):
                 # The supervisor may have taken its last look a moment ago: its word before that
                 # counts no more, and it repeats it to whom it has heard in time.
                 self.state = None
                 self.awaits_thaw = True
-                self.connection.say({"busy": True})
+                self.connection.say({"busy": True, "who": self.who, "use": self.use, "last": self.last})
         elif self.retry is None:
             self._outlive()
             self._connect_again()

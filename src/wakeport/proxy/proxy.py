@@ -110,7 +110,7 @@ class Proxy:
         """The container is needed for it."""
         self.served[client] = None
         self.reports.changed()
-        self.lease.hold()
+        self.lease.hold(str(client))
         if self.lease.state is None and self.targets is not None:
             self.on_not_awake()
 
