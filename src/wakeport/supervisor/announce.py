@@ -1,4 +1,4 @@
-"""How a state is told to the world: to every lease, to systemd, and in status.json, always all three."""
+"""How a state is told to the world: to every lease, to systemd, in status.json, and in the journal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 
 from wakeport.activation import notify
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING, Message
+from wakeport.supervisor.account import Account
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.record import Record
@@ -20,12 +21,15 @@ class Announcer:
     def __init__(self, status: Status, leases: Leases) -> None:
         self.status = status
         self.leases = leases
+        self.account = Account(status.loop, status.service, leases, status.before)
 
-    def waking(self, waits_for: str) -> None:
+    def waking(self, waits_for: str, began: float | None = None) -> None:
+        """`began` is when the wake did, on the monotonic clock."""
         self._tell({"state": WAKING, "waits_for": waits_for}, waits_for=waits_for)
+        self.account.enter(WAKING, began)
 
     def awake(self, awake: Awake, stamps: Stamps) -> None:
-        last_wake = {
+        last_wake: dict[str, Any] = {
             "at": round(time.time() - stamps.ready + stamps.began, 3),
             "seconds": round(stamps.ready - stamps.began, 4),
             "stages": {
@@ -40,14 +44,22 @@ class Announcer:
             **_known(awake),
             **({"last_wake": last_wake} if stamps.ready else {}),
         )
+        if stamps.ready:
+            self.account.awake(
+                awake.container.pid, awake.woken, stamps.began, stamps.ready, last_wake["stages"]
+            )
+        else:
+            self.account.goes_on(awake.container.pid)
 
     def dozing(self, awake: Awake) -> None:
         self._tell({"state": DOZING}, "READY=1", **_known(awake), dozes_at=None)
+        self.account.enter(DOZING)
 
     def stopping(self, *assignments: str, waits_for: str | None = None) -> None:
         self._tell(
             {"state": STOPPING}, *assignments, waits_for=waits_for, targets={}, sleeps_at=None, dozes_at=None
         )
+        self.account.enter(STOPPING)
 
     def failed(self, record: Record) -> None:
         left = max(0.0, record.wait_left())
@@ -59,6 +71,7 @@ class Announcer:
             dozes_at=None,
             failure=_failure(record),
         )
+        self.account.enter(FAILED, reason=record.reason)
 
     def forgiven(self) -> None:
         self.status.show(failure=None)
@@ -79,6 +92,7 @@ class Announcer:
             waits_for=None,
             targets={},
         )
+        self.account.enter(FAILED if record.attempts else ASLEEP, reason=record.reason)
 
     def holders(self, dozes_in: float | None, sleeps_in: float | None, at_work: str) -> None:
         """Who holds leases, and in how many seconds that lets the container doze, and be stopped.
@@ -91,6 +105,7 @@ class Announcer:
             dozes_at=_at(dozes_in),
             sleeps_at=_at(sleeps_in),
         )
+        self.account.leases_changed()
 
     def _tell(self, message: Message, *assignments: str, **facts: Any) -> None:
         self.leases.announce(message)

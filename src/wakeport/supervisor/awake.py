@@ -17,11 +17,15 @@ class Stamps:
 
 
 class Awake:
-    """A container that runs: whether it is ours, where it answers, and what ends with it."""
+    """A container that runs: whether it is ours, where it answers, and what ends with it.
+
+    `woken` says that it did not run before this wake.
+    """
 
     def __init__(self, container: Container, owned: bool, ended: Task[None], output: Task[None]) -> None:
         self.container = container
         self.owned = owned
         self.ended = ended
         self.output = output
+        self.woken = True
         self.targets: dict[str, Target] = {}

@@ -15,6 +15,8 @@ ACCEPT_AT_ONCE = 64  # connections a turn of the loop, so that a crowd does not 
 # on. Who comes beyond these waits in the backlog.
 HOLDERS_MAX = 900
 
+UNKNOWN = "unknown"  # a holder that has not said who it is
+
 
 class Holder:
     """One connection. Busy until it says otherwise; gone when the kernel says so.
@@ -27,7 +29,7 @@ class Holder:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.decoder = Decoder()
-        self.who = "unknown"
+        self.who = UNKNOWN
         self.use: list[str] = []
         self.last: list[float | None] = []
         self.busy = True

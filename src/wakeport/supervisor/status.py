@@ -22,6 +22,7 @@ class Status:
 
     def __init__(self, loop: Loop, options: Options) -> None:
         self.loop = loop
+        self.service = options.name
         self.path = options.state + "/status.json"
         self.soon: Timer | None = None
         self.facts: dict[str, Any] = {
@@ -39,17 +40,21 @@ class Status:
             "at_work": None,
             "failure": None,
         }
+        published = self._published()
+        self.before: str = str(published.get("state", ""))  # as a predecessor has left it
         # An older self that became this process left in the same state; from any other
         # predecessor only the last wake is worth knowing.
-        self._recall(["last_wake", "state", "since"] if options.takes_over else ["last_wake"])
+        for key in ["last_wake", "state", "since"] if options.takes_over else ["last_wake"]:
+            if key in published:
+                self.facts[key] = published[key]
 
-    def _recall(self, keys: list[str]) -> None:
+    def _published(self) -> dict[str, Any]:
         try:
             with open(self.path, encoding="utf-8") as file:
                 published = json.load(file)
-            self.facts.update({key: published[key] for key in keys})
-        except (OSError, ValueError, KeyError, TypeError):
-            return
+        except (OSError, ValueError):
+            return {}
+        return published if isinstance(published, dict) else {}
 
     def show(self, *assignments: str, **facts: Any) -> None:
         """Publish `facts`, and tell systemd `assignments` ("READY=1") beside the status line."""

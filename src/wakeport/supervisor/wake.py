@@ -58,7 +58,7 @@ class Wake:
     async def ready(self, stamps: Stamps) -> Awake:
         """Start the container and wait until it is ready. Raises Failed, RuntimeProblem or ToldToStop."""
         deadline = stamps.called + self.options.ready_within
-        self.announcer.waking("the runtime to start it")
+        self.announcer.waking("the runtime to start it", stamps.began)
         awake = self.awake = await self._before(deadline, self._start(stamps.called))
         stamps.running = now()
         awake.targets = await self._before(
@@ -94,6 +94,8 @@ class Wake:
         return self.awake
 
     async def _watch(self, container: Container, fresh: bool, heard_until: float) -> Awake:
+        # One that a predecessor started, and crashed before it was ready, is woken by this wake too.
+        woken = fresh or "" < self.record.asked <= container.started_at
         owned = fresh or self.options.adopt or await self._is_ours(container)
         if owned:
             self.record.own(container.id, container.started_at)
@@ -101,7 +103,9 @@ class Wake:
             self.record.disown()
         ended = self.loop.spawn(self.runtime.ended(container))
         output = self.loop.spawn(follow_output(self.loop, self.runtime, container, heard_until, ended))
-        return Awake(container, owned, ended, output)
+        awake = Awake(container, owned, ended, output)
+        awake.woken = woken
+        return awake
 
     async def _is_ours(self, container: Container) -> bool:
         """Of a container that ran already: did our predecessor start it, or own the one before it?"""
