@@ -1,4 +1,4 @@
-"""The one door to systemctl."""
+"""The one door to systemctl and systemd-analyze."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from wakeport.errors import NoRights, OutOfReach, Problem
+from wakeport.errors import BadInput, NoRights, OutOfReach, Problem
 
 Properties = dict[str, str]
 
@@ -75,6 +75,28 @@ class Systemd:
         if "Access denied" in said or "authentication required" in said.lower():
             raise NoRights(f"systemd refuses: {said}", "run it as root, with sudo")
         raise Problem(f"systemctl {verb} {' '.join(arguments)}: {said}", "journalctl -xe tells why")
+
+
+def moment(text: str) -> float:
+    """A point in time as systemd.time(7) writes it ("yesterday", "-2h"), in seconds since 1970.
+
+    Raises BadInput and OutOfReach.
+    """
+    try:
+        done = subprocess.run(
+            ["systemd-analyze", "timestamp", "--", text], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise OutOfReach(
+            "this machine has no systemd-analyze", "wakeport needs systemd 249 or newer"
+        ) from None
+    found = re.search(r"UNIX seconds: @([0-9]+(?:\.[0-9]+)?)", done.stdout)
+    if done.returncode != 0 or found is None:
+        raise BadInput(
+            f"{text!r} is no point in time",
+            'write it as systemd does: "yesterday", "2026-11-26 14:00", "-2h"',
+        )
+    return float(found[1])
 
 
 def _properties(block: str) -> Properties:

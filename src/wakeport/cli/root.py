@@ -15,6 +15,7 @@ VERBS: Final = (
     "diff",
     "remove",
     "status",
+    "history",
     "wake",
     "sleep",
     "logs",

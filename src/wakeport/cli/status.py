@@ -10,6 +10,7 @@ import click
 
 from wakeport import status
 from wakeport.cli import options
+from wakeport.cli.rows import print_rows
 from wakeport.cli.settled import chosen, load
 from wakeport.errors import Problem
 from wakeport.layout import Layout
@@ -60,24 +61,15 @@ def _loaded(layout: Layout, names: list[str]) -> tuple[list[Service], Problem | 
 
 
 def _print(reports: list[Report]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     now = time.time()
-    table = Table.grid(padding=(0, 2), pad_edge=False)
+    rows = []
     for report in reports:
         name, listeners, *rest = cells(report, now)
         state = Text(report["state"], style=COLOURS.get(report["state"], ""))
-        table.add_row(Text(name), Text(listeners), state, *map(Text, rest))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # Into a pipe, a row is a line however long it is.
-        console.width = 10_000
-    with console.capture() as printed:
-        console.print(table)
-    for line in printed.get().splitlines():
-        click.echo(line.rstrip())
+        rows.append([Text(name), Text(listeners), state, *map(Text, rest)])
+    print_rows(rows)
 
 
 def cells(report: Report, now: float) -> list[str]:
