@@ -83,6 +83,16 @@ def matches(services: Iterable[str]) -> list[str]:
     return [f"MESSAGE_ID={MESSAGE_ID}", "_UID=0", *units]
 
 
+def by_service(written: Iterable[Raw], services: Iterable[str]) -> dict[str, list[Entry]]:
+    """What is to be believed of it, for each service in the order of the journal."""
+    found: dict[str, list[Entry]] = {service: [] for service in services}
+    for raw in written:
+        service = raw.get("WAKEPORT_SERVICE")
+        if isinstance(service, str) and service in found and (entry := entry_of(raw, service)) is not None:
+            found[service].append(entry)
+    return found
+
+
 def entry_of(raw: Raw, service: str) -> Entry | None:
     """What the supervisor of `service` wrote; None where somebody else did, or where it makes no sense."""
     written_by = (raw.get("_SYSTEMD_UNIT"), raw.get("_UID"))
@@ -124,9 +134,12 @@ def report(service: str, entries: Sequence[Entry], boots: Sequence[Boot], since:
     one with its `seconds` until now.
     """
     course = _Course(since)
-    whole = _whole(boots, entries)
+    of_boot: dict[str, list[Entry]] = {}
+    for entry in entries:
+        of_boot.setdefault(entry.boot, []).append(entry)
+    whole = _whole(boots, of_boot)
     for boot in whole:
-        course.through(boot, [entry for entry in entries if entry.boot == boot.id])
+        course.through(boot, of_boot.get(boot.id, []))
     return {
         "name": service,
         "since": round(max(since, min(entry.at for entry in entries)), 3) if entries else None,
@@ -213,17 +226,15 @@ class _Course:
             self.resting = []
 
 
-def _whole(boots: Sequence[Boot], entries: Sequence[Entry]) -> list[Boot]:
+def _whole(boots: Sequence[Boot], of_boot: Mapping[str, Sequence[Entry]]) -> list[Boot]:
     """All boots, those too of which only the entries are known: they are older than those that are listed."""
-    last: dict[str, Entry] = {}
-    for entry in entries:
-        if entry.boot not in last or entry.moment > last[entry.boot].moment:
-            last[entry.boot] = entry
     listed = {boot.id for boot in boots}
     others = [
-        Boot(one.boot, one.at - one.moment, one.moment) for one in last.values() if one.boot not in listed
+        max(entries, key=lambda entry: entry.moment)
+        for boot, entries in of_boot.items()
+        if boot not in listed
     ]
-    return [*others, *boots]
+    return [*(Boot(last.boot, last.at - last.moment, last.moment) for last in others), *boots]
 
 
 def _wake(entry: Entry) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from tests.lab import clients
 from tests.lab.programs import DIES_AT_ONCE, python
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service, eventually
+from wakeport.errors import NoRights
 from wakeport.history import GIB, HOUR
 from wakeport.span import roughly
 
@@ -136,10 +137,11 @@ def test_what_history_tells_is_what_a_stopwatch_shows(service: AddService) -> No
 
 
 def test_people_and_programs_are_told_the_same(service: AddService) -> None:
-    web = service("told", idle="1s")
+    web = service("told", idle="1s", command=python(APPLICATION), create=[DIES_AT_ONCE])
     for _ in range(2):
-        assert web.get().served
+        assert web.get().status == 200
         web.falls_asleep()
+    eventually("it has slept long enough to tell", lambda: told(web)["saved"]["memory_gib_hours"] > 0.0002)
     before = told(web)
     text = web.lab.run(["wakeport", "history"]).stdout
     after = told(web)
@@ -155,6 +157,7 @@ def test_people_and_programs_are_told_the_same(service: AddService) -> None:
     )
     saved = re.search(r"saved: ([0-9.]+) MiB h of memory", text)
     assert saved
+    print(text)  # shown by pytest -rP
     least, most = (report["saved"]["memory_gib_hours"] * 1024 for report in (before, after))
     assert round(least, 1) <= float(saved[1]) <= round(most, 1)
 
@@ -195,3 +198,10 @@ def test_a_container_that_was_started_by_hand_has_not_slept(service: AddService)
     found = told(web)
     assert len(found["wakes"]) == 1
     assert found["saved"] == {"memory_gib_hours": 0, "cpu_hours": 0}
+
+
+def test_who_may_not_read_the_journal_is_told_so(service: AddService) -> None:
+    web = service("closed", idle="1s")
+    done = web.lab.run(["setpriv", "--reuid=nobody", "--clear-groups", "wakeport", "history"], check=False)
+    assert done.returncode == NoRights.code, done
+    assert "the journal is closed to you" in done.stderr

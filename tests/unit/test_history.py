@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wakeport.cli.history import rows, totals
-from wakeport.history import GIB, STATES, Boot, Entry, entry_of, matches, report
+from wakeport.history import GIB, STATES, Boot, Entry, by_service, entry_of, matches, report
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
 from wakeport.supervisor.account import MESSAGE_ID
 
@@ -44,8 +44,7 @@ def woken(moment: float, woken_from: str = ASLEEP, who: tuple[str, ...] = ("10.0
 def told(
     *written: dict[str, Any], until: float = 0, boots: list[Boot] | None = None, since: float = 0
 ) -> Any:
-    entries = [entry for one in written if (entry := entry_of(one, "web"))]
-    return report("web", entries, boots or [Boot("a", BEGAN, until)], since)
+    return report("web", by_service(written, ["web"])["web"], boots or [Boot("a", BEGAN, until)], since)
 
 
 A_DAY = [
@@ -100,6 +99,14 @@ def test_people_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert totals(found) == [
         "since 1000: asleep 1 h, awake 1 h 4 min, waking 2.0 s, stopping 1.0 s",
         "saved: 1.0 GiB h of memory, 36 s of processor time",
+    ]
+
+
+def test_no_name_steers_the_terminal_that_it_is_shown_on() -> None:
+    found = told(woken(0, who=("\x1b[2J\n",)), raw(FAILED, 1, reason="\x1b]0;x\x07"), until=1)
+    assert [row[3:] for row in rows(found)] == [
+        ["for ?[2J?", "start call 20 ms, running 180 ms, ready 50 ms"],
+        ["", "?]0;x?"],
     ]
 
 
@@ -209,6 +216,7 @@ def test_an_entry_that_was_written_late_counts_from_its_moment() -> None:
         {"_SYSTEMD_UNIT": "user@1000.service"},
         {"_SYSTEMD_UNIT": "wakeport-web.service"},
         {"WAKEPORT_SERVICE": "other"},
+        {"WAKEPORT_SERVICE": ["web"]},
         {"MESSAGE_ID": "0" * 32},
         {"WAKEPORT_STATE": "sleeping"},
         {"WAKEPORT_STATE": ["awake"]},
@@ -218,7 +226,7 @@ def test_an_entry_that_was_written_late_counts_from_its_moment() -> None:
     ids=str,
 )
 def test_what_no_supervisor_of_it_wrote_is_not_believed(foreign: dict[str, Any]) -> None:
-    assert entry_of({**woken(0), **foreign}, "web") is None
+    assert by_service([{**woken(0), **foreign}], ["web", "db"]) == {"web": [], "db": []}
 
 
 def test_journalctl_is_asked_for_nothing_else() -> None:

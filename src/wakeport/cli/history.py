@@ -48,10 +48,7 @@ def _reports(services: list[str], since: float) -> list[Report]:
     if not services:
         return []
     written = journal.entries(history.matches(services), history.FIELDS)
-    found = {
-        service: [entry for raw in written if (entry := history.entry_of(raw, service))]
-        for service in services
-    }
+    found = history.by_service(written, services)
     boots = journal.boots([entry.boot for entries in found.values() for entry in entries])
     return [history.report(service, entries, boots, since) for service, entries in found.items()]
 
@@ -76,7 +73,7 @@ def rows(report: Report) -> list[list[str]]:
         for wake in report["wakes"]
     ]
     found += [
-        (failure["at"], [FAILED, _when(failure["at"]), FAILED, "", failure["reason"]])
+        (failure["at"], [FAILED, _when(failure["at"]), FAILED, "", _plain(failure["reason"])])
         for failure in report["failures"]
     ]
     return [row for _at, row in sorted(found, key=lambda pair: pair[0])]
@@ -108,7 +105,7 @@ def _woke(wake: Report) -> str:
 
 def _whom(who: list[str]) -> str:
     """Who came first, and whether others came with them."""
-    return f"for {who[0]}{' and others' if len(who) > 1 else ''}" if who else ""
+    return f"for {_plain(who[0])}{' and others' if len(who) > 1 else ''}" if who else ""
 
 
 def _stages(stages: dict[str, float]) -> str:
@@ -117,6 +114,11 @@ def _stages(stages: dict[str, float]) -> str:
     return ", ".join(
         f"{STAGES.get(stage, stage)} {roughly(end - begin)}" for (_, begin), (stage, end) in pairwise(ends)
     )
+
+
+def _plain(text: str) -> str:
+    """Without what a terminal would obey: whoever may take a lease may call itself as it likes."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _gib_hours(amount: float) -> str:
