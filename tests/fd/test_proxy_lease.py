@@ -33,7 +33,7 @@ def test_a_lease_that_is_held_again_says_for_whom_at_once(house: House) -> None:
     second = house.client()
     host, port = second.getsockname()
     message = lease.hear_until(lambda message: message.get("busy") is True)
-    assert message == {"busy": True, "who": "proxy", "use": [f"{host}:{port}"]}
+    assert message == {"busy": True, "who": "proxy", "use": [f"{host}:{port}"], "last": [None]}
 
 
 def test_one_lease_for_all_clients_of_its_life(house: House) -> None:

@@ -53,6 +53,7 @@ class Announcer:
 
     def dozing(self, awake: Awake) -> None:
         self._tell({"state": DOZING}, "READY=1", **_known(awake), dozes_at=None)
+        self.account.goes_on(awake.container.pid)
         self.account.enter(DOZING)
 
     def stopping(self, *assignments: str, waits_for: str | None = None) -> None:

@@ -55,7 +55,7 @@ class Doze:
             await self.runtime.freeze(awake.container)
         except RuntimeProblem:
             self.may_come_late = True
-            self._runs(awake, None)
+            self._runs(awake, Stamps(now(), now()))
             raise
 
     async def thaw(self, awake: Awake) -> None:
@@ -65,7 +65,6 @@ class Doze:
         stamps = Stamps(asked_at, now())
         self.changes.frozen = None
         await self.runtime.thaw(awake.container)
-        stamps.running = stamps.ready = now()
         self._runs(awake, stamps)
 
     async def notice(self, awake: Awake) -> None:
@@ -88,10 +87,11 @@ class Doze:
             self.announcer.dozing(awake)
         else:
             self.demand.stirred_at = now()
-            self._runs(awake, None)
+            self._runs(awake, Stamps(now(), now()))
 
-    def _runs(self, awake: Awake, stamps: Stamps | None) -> None:
+    def _runs(self, awake: Awake, stamps: Stamps) -> None:
         self.is_frozen = False
-        self.announcer.awake(awake, stamps or Stamps(0.0, 0.0))
+        stamps.running = stamps.ready = now()
+        self.announcer.awake(awake, stamps)
         if awake.owned:
             self.record.own(awake.container.id, awake.container.started_at)
