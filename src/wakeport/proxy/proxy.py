@@ -6,13 +6,13 @@ import socket
 
 from wakeport.activation import notify
 from wakeport.lease import AWAKE, FAILED, STOPPING, Message
+from wakeport.lease_holder import LeaseHolder
 from wakeport.loop import Loop
 from wakeport.proxy import leg
 from wakeport.proxy.dialer import Address, Dialer, targets_from
 from wakeport.proxy.door import Client, Door
 from wakeport.proxy.flows import Flows
 from wakeport.proxy.held import WaitingRoom
-from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.linger import Linger
 from wakeport.proxy.optional import entrance_of, is_awake, pages_of
 from wakeport.proxy.options import Options

@@ -11,8 +11,8 @@ import socket
 from collections.abc import Callable
 
 from wakeport.lease import STOPPING, Message
+from wakeport.lease_connection import LeaseConnection
 from wakeport.loop import Loop, Timer, now
-from wakeport.proxy.lease_connection import LeaseConnection
 
 # A supervisor that ends without a word each time it is asked is asked less and less often; one that does
 # so after some words, or is always stopping, from the second time on.
