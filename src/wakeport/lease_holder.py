@@ -51,6 +51,7 @@ class LeaseHolder:
         self.predecessor: LeaseConnection | None = None
         self.retry: Timer | None = None
         self.delay = 0.0
+        self.is_shut = False  # nobody listens on the lease socket, or it is not there
         self.asked = 0.0  # when the last connection was opened; seconds, monotonic
 
     @property
@@ -137,10 +138,12 @@ class LeaseHolder:
         self.asked = now()
         try:
             self.connection = LeaseConnection(self.loop, self.path, self._on_message, self._on_end)
-        except OSError:
+        except OSError as error:
             # No lease socket, or its backlog is full: both pass, and who waits has a deadline of its own.
+            self.is_shut = isinstance(error, FileNotFoundError | ConnectionRefusedError)
             self._connect_later()
         else:
+            self.is_shut = False
             self.report(self.use)
 
     def _connect_later(self) -> None:

@@ -21,12 +21,17 @@ from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
 from wakeport.supervisor.leases import Leases
+from wakeport.supervisor.needs import Needs
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.record import ENDED as ENDED_BY_ITSELF
 from wakeport.supervisor.record import FORGIVEN_AFTER, STOPPING, Record
 from wakeport.supervisor.status import Status
 from wakeport.supervisor.upgrade import Handover, exec_successor, forget_next, take_over
 from wakeport.supervisor.wake import Failed, ToldToStop, Wake
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
 
 EXIT_ASLEEP, EXIT_FAILED = 0, 1
 
@@ -36,7 +41,13 @@ STOP_AGAIN_AFTER = 10.0  # seconds until a runtime that did not answer is asked 
 LAST_OUTPUT_WITHIN = 5.0  # seconds for the rest of the output, after the container's end
 
 
-def supervise(options: Options, record: Record, begun: Begun | None, stamps: tuple[float, float]) -> int:
+def supervise(
+    options: Options,
+    record: Record,
+    begun: Begun | None,
+    asked: dict[str, _socket.socket],
+    stamps: tuple[float, float],
+) -> int:
     """Run one life; the exit code for systemd."""
     fds = listening_fds()
     handover = take_over()
@@ -45,7 +56,7 @@ def supervise(options: Options, record: Record, begun: Begun | None, stamps: tup
     if not fds:
         sys.exit("wakeport: no lease socket was passed; start this through its unit, not by hand")
     loop = Loop()
-    life = Life(loop, options, record, Docker(loop, options.container, begun), fds[0])
+    life = Life(loop, options, record, Docker(loop, options.container, begun), asked, fds[0])
     loop.on_signal(signal.SIGTERM, lambda: life.told_to_stop.set(None))
     loop.on_signal(signal.SIGHUP, lambda: life.told_to_renew.set(None))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGHUP))
@@ -53,7 +64,15 @@ def supervise(options: Options, record: Record, begun: Begun | None, stamps: tup
 
 
 class Life:
-    def __init__(self, loop: Loop, options: Options, record: Record, runtime: Docker, lease_fd: int) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        options: Options,
+        record: Record,
+        runtime: Docker,
+        asked: dict[str, _socket.socket],
+        lease_fd: int,
+    ) -> None:
         self.loop = loop
         self.options = options
         self.record = record
@@ -64,7 +83,8 @@ class Life:
         self.stirred: Future[None] = Future()
         self.leases = Leases(loop, socket.socket(fileno=lease_fd), self._leases_changed)
         self.announcer = Announcer(Status(loop, options), self.leases)
-        self.wake = Wake(loop, options, record, runtime, self.announcer, self.told_to_stop)
+        self.needs = Needs(loop, options.name, options.needs, asked, self.announcer.waking)
+        self.wake = Wake(loop, options, record, runtime, self.needs, self.announcer, self.told_to_stop)
         self.changes = Changes(loop, runtime, self.wake.readiness.look_again)
         self.awake_since = 0.0
         self.idle_since: float | None = None
@@ -103,7 +123,6 @@ class Life:
             await self._stop_ours(self.record.container_id or self.options.container)
         if self.told_to_stop.done or not self.leases.last_look():
             return None
-        self.record.intend()
         return Stamps(now(), now())
 
     async def _cool_down(self) -> None:
@@ -289,6 +308,7 @@ class Life:
             self.idle_since = None
         elif self.idle_since is None:
             self.idle_since = now()
+        self.needs.consider(self.leases.holders.values())
         self.announcer.holders(self._sleeps_in())
         self.stirred.set(None)
 
@@ -307,7 +327,8 @@ class Life:
         # It comes up with them held, as at any start: a stop must not kill it before it can hear one.
         self.loop.hold_signals()
         if not self.told_to_stop.done:
-            handover = Handover(self.awake_since, self.idle_since, time.time(), self.leases.holders.values())
+            holders, needs = self.leases.holders.values(), self.needs.facts()
+            handover = Handover(self.awake_since, self.idle_since, time.time(), holders, needs)
             problem = exec_successor(self.options.state, self.lease_fd, handover)
             self._say(f"the newer version cannot be started, going on with this one: {problem}")
         self.loop.release_signals()
@@ -316,6 +337,7 @@ class Life:
         """Go on where our older self left off."""
         for holder in handover.holders:
             self.leases.adopt(holder)
+        self.needs.go_on(handover.needs)
         awake = await self.wake.go_on(handover.heard_until)
         self.announcer.awake(awake, Stamps(0.0, 0.0))
         self.awake_since, self.idle_since = handover.awake_since, handover.idle_since

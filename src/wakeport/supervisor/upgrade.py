@@ -14,6 +14,7 @@ from wakeport.supervisor.options import HANDED_OVER
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from wakeport.supervisor.leases import Holder
 
@@ -22,12 +23,18 @@ class Handover:
     """What the older self knows and the newer one cannot find out."""
 
     def __init__(
-        self, awake_since: float, idle_since: float | None, heard_until: float, holders: Iterable[Holder]
+        self,
+        awake_since: float,
+        idle_since: float | None,
+        heard_until: float,
+        holders: Iterable[Holder],
+        needs: list[dict[str, Any]],
     ) -> None:
         self.awake_since = awake_since  # monotonic, as is idle_since
         self.idle_since = idle_since  # None while it is in use
         self.heard_until = heard_until  # epoch; the output up to then has been copied
         self.holders = list(holders)
+        self.needs = needs  # as Needs.facts() has them
 
 
 def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
@@ -35,19 +42,21 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
     import json
 
     command = _next_command(directory)
-    for holder in handover.holders:
-        os.set_inheritable(holder.connection.fileno(), True)
+    leases = [holder.connection.fileno() for holder in handover.holders]
+    leases += [need["fd"] for need in handover.needs if need["fd"] is not None]
+    for fd in (lease_fd, *leases):
+        os.set_inheritable(fd, True)
     facts = {
         "awake_since": handover.awake_since,
         "idle_since": handover.idle_since,
         "heard_until": handover.heard_until,
         "holders": [{"fd": holder.connection.fileno(), **holder.facts()} for holder in handover.holders],
+        "needs": handover.needs,
     }
     # A file in memory and not the environment itself: one variable holds 128 KiB at most (execve(2)).
     memory = os.memfd_create("wakeport-handover", 0)
     with open(memory, "w", encoding="utf-8", closefd=False) as file:
         json.dump(facts, file)
-    os.set_inheritable(lease_fd, True)
     environment = {
         **os.environ,
         HANDED_OVER: str(memory),
@@ -58,7 +67,7 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
         os.execve(command[0], command, environment)
     except OSError as error:
         os.close(memory)
-        for fd in (lease_fd, *(holder.connection.fileno() for holder in handover.holders)):
+        for fd in (lease_fd, *leases):
             os.set_inheritable(fd, False)
         return f"{command[0]}: {error.strerror}"
 
@@ -92,7 +101,11 @@ def take_over() -> Handover | None:
         holder.hear(entry)
         holder.since = entry["since"]
         holders.append(holder)
-    return Handover(facts["awake_since"], facts["idle_since"], facts["heard_until"], holders)
+    needs = facts.get("needs", [])  # an older version knew of none
+    for need in needs:
+        if need["fd"] is not None:
+            os.set_inheritable(need["fd"], False)
+    return Handover(facts["awake_since"], facts["idle_since"], facts["heard_until"], holders, needs)
 
 
 def _next_command(directory: str) -> list[str]:
