@@ -52,17 +52,26 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     hold_max: Clients = Clients(16384)
     hold_for: Patience = Patience(float("inf"))
     proxy: Proxy = Proxy(OWN)
-    listener: tuple[Listener, ...]
+    needs: tuple[str, ...] = ()
+    listener: tuple[Listener, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.listener:
-            raise ValueError("a service needs at least one [[listener]]")
+        self._check_needs()
         self._check_places()
         self._check_unix_sockets()
         if self.proxy == CLASSIC:
             self._check_classic()
         if self.ready.startswith("http:") and all(one.on.udp or one.leads_to_path for one in self.listener):
             raise ValueError(".ready: HTTP is asked of a TCP port, and no listener leads to one")
+
+    def _check_needs(self) -> None:
+        for index, name in enumerate(self.needs):
+            try:
+                check_name(name)
+            except BadInput as problem:
+                raise ValueError(f".needs[{index}]: {problem.fact}") from None
+            if name in self.needs[:index]:
+                raise ValueError(f".needs: {name!r} stands there twice")
 
     def _check_places(self) -> None:
         for index, one in enumerate(self.listener):

@@ -37,7 +37,10 @@ ADD = ["add", "web", "--listen", "1.2.3.4:80", "--dry-run"]
     ("arguments", "code", "fact"),
     [
         (["nope"], 2, "No such command 'nope'"),
-        (["add", "web"], 2, "Missing option '--listen'"),
+        (["add", "web", "--needs", "db"], 3, "there is no service db, which web needs"),
+        (["add", "web", "--needs", "web"], 2, "each waits for the next: web needs web"),
+        (["add", "web", "--needs", "a b"], 2, "needs[0]: 'a b' cannot be the name of a service"),
+        (["add", "web", "--needs", "db", "--needs", "db"], 2, "needs: 'db' stands there twice"),
         (["add", "a b", "--listen", "80"], 2, "'a b' cannot be the name"),
         (["add", "a\n[Service]", "--listen", "80"], 2, r"'a\n[Service]' cannot be the name"),
         (["add", "web-container", "--listen", "80"], 2, "'web-container' cannot be the name"),
