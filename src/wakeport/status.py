@@ -60,6 +60,7 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
         "since": known.get("since") if fresh else None,
         "idle": str(service.idle),
         "listeners": [{"on": str(listener.on), "to": listener.to} for listener in service.listener],
+        "needs": list(service.needs),
         "container": str(service.container),
         "container_id": known.get("container_id") if fresh else None,
         "owned": bool(fresh and known.get("owned")),

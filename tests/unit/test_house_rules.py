@@ -113,7 +113,8 @@ def _system_python() -> str:
 
 
 def test_nothing_is_imported_before_the_start_call() -> None:
-    loaded = _modules_after("import wakeport.supervisor.main, wakeport.runtimes.docker.begin")
+    first = "wakeport.supervisor.main, wakeport.supervisor.asking, wakeport.runtimes.docker.begin"
+    loaded = _modules_after(f"import {first}")
     assert {name for name in loaded if not name.startswith("_frozen")} - FIRST_ACT <= {
         "_abc",
         "_codecs",

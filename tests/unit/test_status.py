@@ -56,6 +56,7 @@ def test_a_report_has_what_scripts_rely_on() -> None:
         "since": NOW - 1.2,
         "idle": "10min",
         "listeners": [{"on": "80", "to": 8080}, {"on": "/run/web.sock", "to": 8080}],
+        "needs": [],
         "container": "web",
         "container_id": "abc",
         "owned": True,

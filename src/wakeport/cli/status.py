@@ -108,7 +108,14 @@ def _what_next(report: Report, now: float) -> str:
         return "started by hand, stays up"
     if report["sleeps_in"] is not None:
         return f"sleeps in {roughly(report['sleeps_in'])}"
-    busy = len(clients(report["leases"]))
-    if busy:
-        return f"{busy} client{'s' if busy > 1 else ''}"
+    held = clients(report["leases"])
+    if held:
+        return _holders(held)
     return "never sleeps" if report["idle"] == "infinity" else ""
+
+
+def _holders(held: list[str]) -> str:
+    """Services that need it by name, clients by number."""
+    services = sorted({one for one in held if one.startswith("service ")})
+    others = sum(one not in services for one in held)
+    return ", ".join([*services, *([f"{others} client{'s' if others > 1 else ''}"] if others else [])])
