@@ -78,6 +78,18 @@ def test_a_report_has_what_scripts_rely_on() -> None:
             {**AWAKE, "sleeps_at": None, "leases": [{"who": "proxy", "busy": True, "use": ["a", "b"]}]},
             "awake  1.2 s ago  woke in 231 ms  2 clients",
         ),
+        (
+            {
+                **AWAKE,
+                "sleeps_at": None,
+                "leases": [
+                    {"who": "service app", "busy": True, "use": []},
+                    {"who": "service old", "busy": False, "use": []},
+                    {"who": "proxy", "busy": True, "use": ["a"]},
+                ],
+            },
+            "awake  1.2 s ago  woke in 231 ms  service app, 1 client",
+        ),
         ({**AWAKE, "state": "waking", "waits_for": "health"}, "waking  1.2 s ago  waits for health"),
         (BROKEN, "failed  1.2 s ago  it exited with 1; next attempt in 4.0 s"),
     ],
@@ -124,6 +136,11 @@ def test_a_port_that_was_closed_under_a_container_that_is_awake() -> None:
     assert row(AWAKE, "active", "inactive").endswith(
         "awake  1.2 s ago  woke in 231 ms  wakeport-web.socket does not listen"
     )
+
+
+def test_without_listeners_there_is_no_port_to_be_closed() -> None:
+    found = report(build("web", {}), states("inactive", "inactive"), {}, NOW)
+    assert (found["state"], found["failure"], found["listeners"]) == ("asleep", None, [])
 
 
 def test_one_that_never_sleeps() -> None:

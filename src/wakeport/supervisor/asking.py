@@ -18,6 +18,7 @@ def ask(paths: list[str]) -> dict[str, _socket.socket]:
         try:
             connection.connect(path)
         except OSError:
+            connection.close()
             continue
         asked[path] = connection
     return asked
