@@ -288,3 +288,33 @@ def test_needs_work_after_a_reboot(fresh_lab: Lab) -> None:
     assert db.container_runs
     app.falls_asleep()
     db.falls_asleep()
+
+
+def test_supervisor_of_the_one_that_needs_is_killed(needed: AddNeeded, service: AddService) -> None:
+    """Its container runs on, and what it needs is held again before it can sleep."""
+    db = needed("db", idle="3s")
+    app = service("app", "--needs=db")
+    client = connect(app.lab)
+    ask(client)
+    [before] = app.pids(app.units.supervisor)
+    assert app.kill(app.units.supervisor)
+    eventually("its successor is there", lambda: app.pids(app.units.supervisor) not in ([], [before]))
+    eventually("and holds", lambda: app.status["state"] == "awake" and holders(db) == ["service app"])
+    ask(client)
+    assert events(app.lab, app.added_at, "start", "die") == [("start", "db"), ("start", "app")]
+    client.close()
+    app.falls_asleep()
+    db.falls_asleep()
+
+
+def test_wake_and_sleep_by_hand_take_the_needs_along(needed: AddNeeded, service: AddService) -> None:
+    cache = needed("cache")
+    db = needed("db", "--needs=cache")
+    app = service("app", "--needs=db")
+    began = time.time()
+    app.lab.run(["wakeport", "wake", "app"])
+    assert events(app.lab, began, "start") == [("start", "cache"), ("start", "db"), ("start", "app")]
+    app.lab.run(["wakeport", "sleep", "app"])
+    for one in (app, db, cache):
+        one.falls_asleep()
+    assert events(app.lab, began, "die") == [("die", "app"), ("die", "db"), ("die", "cache")]
