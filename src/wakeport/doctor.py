@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from wakeport import facts, preflight, programs, socket_unit, status, unit_file, units
+from wakeport import facts, needs, preflight, programs, socket_unit, status, unit_file, units
 from wakeport.errors import NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.lease import FAILED
@@ -74,7 +74,9 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
     found += trust(one)
     found += seen_in_the_clear(one)
     found += shared_places(layout, one, others)
-    found += unit_files(layout, one, facts.machine(layout, one.name, container))
+    found += needed_services(layout, one, others)
+    needs_within = needs.seconds_before(one, others)
+    found += unit_files(layout, one, facts.machine(layout, one.name, container, needs_within=needs_within))
     found += sockets(one, states)
     found += last_failure(one, status.published(layout, one.name))
     found += proxy_runs(one, states)
@@ -255,13 +257,23 @@ def shared_places(layout: Layout, one: Service, others: list[Service]) -> list[F
     return []
 
 
+def needed_services(layout: Layout, one: Service, others: list[Service]) -> list[Finding]:
+    """What it needs and what is not there, or waits for it in turn: it can never wake."""
+    mistakes = [*preflight.circles(one, others), *preflight.missing_needs(layout, one)]
+    return [Finding(one.name, fact, hint) for fact, hint in mistakes]
+
+
 def unit_files(layout: Layout, one: Service, known: Facts) -> list[Finding]:
     """Whether the units on disk are what the settings ask for."""
     try:
         wanted = units.units(one, known)
     except Problem as problem:
         return [Finding(one.name, problem.fact, problem.hint)]
-    found = []
+    found = [
+        Finding(one.name, f"{path.name} is left over: no listener", f"sudo wakeport apply {one.name}")
+        for path in map(layout.unit, names(one.name)[:4])
+        if path.name not in wanted and path.exists() and unit_file.owner(path.read_text()) == one.name
+    ]
     for name, text in wanted.items():
         path = layout.unit(name)
         try:

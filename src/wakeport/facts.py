@@ -19,8 +19,10 @@ from wakeport.units import DEFAULT_STOP_TIMEOUT, STOP_MARGIN, Facts, names
 RELAYS: Final = ("/lib/systemd/systemd-socket-proxyd", "/usr/lib/systemd/systemd-socket-proxyd")
 
 
-def machine(layout: Layout, service: str, container: Container | None) -> Facts:
-    """What the units of `service` depend on. `container` is None where there is none to look at."""
+def machine(layout: Layout, service: str, container: Container | None, *, needs_within: float = 0.0) -> Facts:
+    """What the units of `service` depend on. `container` is None where there is none to look at;
+    `needs_within` are the seconds that what it needs may take to wake.
+    """
     copy = layout.programs / programs.directory_name(programs.collect())
     return Facts(
         programs=layout.inside(copy),
@@ -28,6 +30,7 @@ def machine(layout: Layout, service: str, container: Container | None) -> Facts:
         exposed=None if container is None else tuple(container.exposed),
         stop_timeout=_last_stop_timeout(layout, service) if container is None else container.stop_timeout,
         relay=next((path for path in RELAYS if Path(path).exists()), RELAYS[0]),
+        needs_within=needs_within,
     )
 
 

@@ -9,8 +9,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from wakeport import facts, ports
-from wakeport.errors import BadInput, InTheWay, NoRights
+from wakeport import facts, needs, ports
+from wakeport.errors import BadInput, InTheWay, NoRights, NotThere
 from wakeport.layout import Layout
 from wakeport.listener import Owner, visible
 from wakeport.place import Place
@@ -62,6 +62,39 @@ def other_services(layout: Layout, service: Service, others: list[Service]) -> N
                         f"{_said(ours.on)} belongs to the service {other.name}",
                         f"change it in {layout.settings(other.name)}, or listen on another",
                     )
+
+
+def needs_fit(layout: Layout, service: Service, others: list[Service]) -> None:
+    """Raises BadInput where its needs form a circle, NotThere where there is no such service."""
+    for mistake in circles(service, others):
+        raise BadInput(*mistake)
+    for mistake in missing_needs(layout, service):
+        raise NotThere(*mistake)
+
+
+def circles(service: Service, others: list[Service]) -> list[Mistake]:
+    """At most one."""
+    found = needs.circle(service, others)
+    return [(f"each waits for the next: {found}", "take one of them out")] if found else []
+
+
+def missing_needs(layout: Layout, service: Service) -> list[Mistake]:
+    there = layout.services()
+    return [
+        (f"there is no service {need}, which {service.name} needs", f"make it first: wakeport add {need}")
+        for need in service.needs
+        if need not in there and need != service.name
+    ]
+
+
+def needed_by_none(name: str, others: list[Service]) -> None:
+    """Raises InTheWay where a service could not wake any more without the service `name`."""
+    needing = needs.needed_by(name, [one for one in others if one.name != name])
+    if needing:
+        raise InTheWay(
+            f"{name} is needed by {' and '.join(needing)}",
+            f"take it out of needs there, or remove {'that' if len(needing) == 1 else 'those'} first",
+        )
 
 
 def container_fits(service: Service, container: Container) -> None:

@@ -15,7 +15,10 @@ from typing import Final
 
 import wakeport
 
-MODULES: Final = ("__init__.py", "activation.py", "lease.py", "loop.py")
+MODULES: Final = (
+    *("__init__.py", "activation.py", "loop.py"),
+    *("lease.py", "lease_connection.py", "lease_holder.py"),
+)
 PACKAGES: Final = ("proxy", "runtimes", "supervisor")
 ENTRIES: Final = {
     "proxy.py": "wakeport.proxy.main",

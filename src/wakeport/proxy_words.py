@@ -19,13 +19,22 @@ COMMAND_MAX: Final = 500_000  # bytes; systemd reads lines of 1 MiB, and quoting
 
 
 def proxy_words(
-    service: Service, targets: list[str], *, lease: str, state: str, stop_timeout: int, relay: str
+    service: Service,
+    targets: list[str],
+    *,
+    lease: str,
+    state: str,
+    stop_timeout: int,
+    relay: str,
+    needs_within: float = 0.0,
 ) -> list[str]:
-    """`targets` is for the listeners, in their order. Raises BadInput where it is too much to say."""
+    """`targets` is for the listeners, in their order; `needs_within` are the seconds that other services
+    may take before the container is started. Raises BadInput where it is too much to say.
+    """
     words = [
         f"name={service.name}",
         f"lease={lease}",
-        f"ready_within={decimal(service.ready_within.seconds)}",
+        f"ready_within={decimal(service.ready_within.seconds + needs_within)}",
         f"answer_within={stop_timeout + ANSWER_MARGIN}",
     ]
     if service.proxy != OWN:

@@ -54,14 +54,14 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     hold_max: Clients = Clients(16384)
     hold_for: Patience = Patience(float("inf"))
     proxy: Proxy = Proxy(OWN)
+    needs: tuple[str, ...] = ()
     busy: Busy = Busy()
-    listener: tuple[Listener, ...]
+    listener: tuple[Listener, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.listener:
-            raise ValueError("a service needs at least one [[listener]]")
         if float("inf") > self.doze.seconds >= self.idle.seconds:
             raise ValueError(f".doze: it is stopped after {self.idle}, so it would never doze; say less")
+        self._check_needs()
         self._check_places()
         self._check_unix_sockets()
         if self.proxy == CLASSIC:
@@ -69,6 +69,15 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         for key, asked in (("ready", self.ready), ("busy.check", self.busy.check or "")):
             if asked.startswith("http:") and all(one.on.udp or one.leads_to_path for one in self.listener):
                 raise ValueError(f".{key}: HTTP is asked of a TCP port, and no listener leads to one")
+
+    def _check_needs(self) -> None:
+        for index, name in enumerate(self.needs):
+            try:
+                check_name(name)
+            except BadInput as problem:
+                raise ValueError(f".needs[{index}]: {problem.fact}") from None
+            if name in self.needs[:index]:
+                raise ValueError(f".needs: {name!r} stands there twice")
 
     def _check_places(self) -> None:
         for index, one in enumerate(self.listener):

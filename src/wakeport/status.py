@@ -51,9 +51,8 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
     called = names(service.name)
     state = _state(states.get(called.supervisor, {}), known)
     failure = known.get("failure")
-    closed = [
-        unit for unit in (called.socket, called.lease) if states.get(unit, {}).get("ActiveState") != "active"
-    ]
+    sockets = (called.socket, called.lease) if service.listener else (called.lease,)
+    closed = [unit for unit in sockets if states.get(unit, {}).get("ActiveState") != "active"]
     if closed:
         state = FAILED if state == ASLEEP else state
         failure = {"reason": f"{' and '.join(closed)} does not listen", "attempts": 0, "retry_at": None}
@@ -65,6 +64,7 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
         "since": known.get("since") if fresh else None,
         "idle": str(service.idle),
         "listeners": [{"on": str(listener.on), "to": listener.to} for listener in service.listener],
+        "needs": list(service.needs),
         "container": str(service.container),
         "container_id": known.get("container_id") if fresh else None,
         "owned": bool(fresh and known.get("owned")),

@@ -40,10 +40,11 @@ class Facts(NamedTuple):
     exposed: tuple[str, ...] | None  # as in ("80/tcp",); None where there is no container to look at
     stop_timeout: int  # seconds, the container's own
     relay: str  # systemd-socket-proxyd
+    needs_within: float = 0.0  # seconds that the services which it needs may take to wake, before it does
 
 
 class Names(NamedTuple):
-    """What the four units of a service are called, and its lease socket."""
+    """What the units of a service are called, and its lease socket. Without listeners it has but two."""
 
     socket: str
     proxy: str
@@ -74,12 +75,12 @@ def units(service: Service, facts: Facts) -> dict[str, str]:
             'use proxy = "wakeport", or one service for each target',
         )
     called = names(service.name)
-    wanted = {
-        called.socket: client_socket(service),
-        called.proxy: _proxy(service, called, behind, facts),
-        called.lease: lease_socket(service, called.lease_path),
-        called.supervisor: _supervisor(service, called, facts),
-    }
+    wanted: dict[str, Unit] = {}
+    if service.listener:
+        wanted[called.socket] = client_socket(service)
+        wanted[called.proxy] = _proxy(service, called, behind, facts)
+    wanted[called.lease] = lease_socket(service, called.lease_path)
+    wanted[called.supervisor] = _supervisor(service, called, facts)
     return {name: render(unit, service.name, facts.version) for name, unit in wanted.items()}
 
 
@@ -91,6 +92,7 @@ def _proxy(service: Service, called: Names, behind: list[str], facts: Facts) -> 
         lease=called.lease_path,
         state=called.state,
         stop_timeout=facts.stop_timeout,
+        needs_within=facts.needs_within,
         relay=facts.relay,
     )
     return [
@@ -147,6 +149,7 @@ def supervisor_command(service: Service, facts: Facts) -> list[str]:
         f"adopt={'yes' if service.adopt else 'no'}",
         *([f"busy_cpu={service.busy.cpu.part:g}"] if service.busy.cpu else []),
         *([f"busy_check={service.busy.check}"] if service.busy.check else []),
+        *(f"needs={names(need).lease_path}" for need in service.needs),
         *(f"target={key}" for key in dict.fromkeys(targets(service, facts.exposed))),
     ]
     return [PYTHON, "-IS", f"{facts.programs}/supervisor.py", *arguments]
@@ -159,8 +162,9 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
             [
                 description(f"Container {service.container}, awake (wakeport {service.name})"),
                 ("Requires", called.lease),
+                *_leases_needed(service),
                 # Order only: what can fail must never be required, or one failed start closes the port.
-                ("After", f"{called.lease} docker.service docker.socket"),
+                ("After", " ".join([called.lease, *_needed(service), "docker.service", "docker.socket"])),
                 *NO_START_LIMIT,
             ],
         ),
@@ -187,6 +191,19 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
             ],
         ),
     ]
+
+
+def _needed(service: Service) -> list[str]:
+    """The lease sockets of what it needs, and never the supervisors behind them.
+
+    Behind one of those, this supervisor would start only when that one is ready, and until then nobody
+    would answer the clients.
+    """
+    return [names(need).lease for need in service.needs]
+
+
+def _leases_needed(service: Service) -> Settings:
+    return [("Wants", " ".join(_needed(service)))] if service.needs else []
 
 
 def _who_may_connect(service: Service) -> Settings:

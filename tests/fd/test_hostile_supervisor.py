@@ -15,7 +15,7 @@ from tests.fd.test_page import BROWSER
 from tests.lab.rounds import rounds
 
 # So that a test needs no seconds for each supervisor that ends at once.
-HASTY = "import wakeport.proxy.lease_holder as holder; holder.FIRST_DELAY = holder.LONGEST_DELAY = 0.01;"
+HASTY = "import wakeport.lease_holder as holder; holder.FIRST_DELAY = holder.LONGEST_DELAY = 0.01;"
 
 NO_ADDRESSES: list[Any] = [
     None,

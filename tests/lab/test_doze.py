@@ -52,3 +52,35 @@ def test_what_a_person_thawed_is_awake(service: AddService) -> None:
     web.reaches("awake")
     web.reaches("dozing")
     assert paused(web)
+
+
+def test_what_a_dozing_service_needs_dozes_too_and_is_not_stopped(service: AddService) -> None:
+    """The app finds it again as it left it, with its connections."""
+    db = service("db", "--doze=300ms", listen=81, idle="500ms")
+    app = service("app", "--doze=300ms", "--needs=db", idle="6s")
+    assert app.get().served
+    began = db.status["last_wake"]["at"]
+    app.reaches("dozing")
+    db.reaches("dozing")
+    assert app.get().served
+    app.reaches("dozing")
+    db.reaches("dozing")
+    assert began < db.status["last_wake"]["at"], "the app's client has not woken it"
+    stopped = db.lab.docker("inspect", "--format={{.State.StartedAt}}", "db")
+    app.falls_asleep()
+    db.falls_asleep()
+    assert stopped == db.lab.docker("inspect", "--format={{.State.StartedAt}}", "db")
+
+
+def test_the_supervisor_of_what_rests_may_crash(service: AddService) -> None:
+    db = service("db", listen=81, idle="1s")
+    app = service("app", "--doze=300ms", "--needs=db", idle="1h")
+    assert app.get().served
+    app.reaches("dozing")
+    db.kill(db.units.supervisor)
+    eventually(
+        "the successor knows who rests",
+        lambda: [lease["rests"] for lease in db.status["leases"] if lease["who"] == "service app"] == [True],
+    )
+    db.stays_awake(2.5)
+    assert app.get().served

@@ -21,6 +21,7 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     for verb in (
         "add",
         "apply",
+        "check",
         "diff",
         "remove",
         "status",
@@ -49,7 +50,10 @@ ADD = ["add", "web", "--listen", "1.2.3.4:80", "--dry-run"]
     ("arguments", "code", "fact"),
     [
         (["nope"], 2, "No such command 'nope'"),
-        (["add", "web"], 2, "Missing option '--listen'"),
+        (["add", "web", "--needs", "db"], 3, "there is no service db, which web needs"),
+        (["add", "web", "--needs", "web"], 2, "each waits for the next: web needs web"),
+        (["add", "web", "--needs", "a b"], 2, "needs[0]: 'a b' cannot be the name of a service"),
+        (["add", "web", "--needs", "db", "--needs", "db"], 2, "needs: 'db' stands there twice"),
         (["add", "a b", "--listen", "80"], 2, "'a b' cannot be the name"),
         (["add", "a\n[Service]", "--listen", "80"], 2, r"'a\n[Service]' cannot be the name"),
         (["add", "web-container", "--listen", "80"], 2, "'web-container' cannot be the name"),
@@ -202,3 +206,56 @@ def test_apply_by_name_sees_the_other_services_too(layout: Layout, capfd: pytest
     out, err = capfd.readouterr()
     assert "container web is the service web's already" in err
     assert out == ""
+
+
+def test_add_without_a_listener_writes_two_units(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(wakeport, ["add", "db", "--dry-run"]) == 0
+    out = capfd.readouterr().out
+    assert out.count("+++ /etc/systemd/system/") == 2
+    assert "[[listener]]" not in out
+    write(layout, "db", "")
+    assert run(wakeport, [*ADD, "--needs", "db"]) == 0
+    out = capfd.readouterr().out
+    assert '+needs = ["db"]\n' in out
+    assert "+Wants=wakeport-db-container.socket\n" in out
+    assert " ready_within=180 " in out
+    assert "needs=/run/wakeport/db.lease" in out
+
+
+CIRCLE = "each waits for the next: web needs db, db needs cache, cache needs web"
+
+
+@pytest.mark.parametrize("arguments", [["apply", "--dry-run", "web"], ["check"], [*ADD, "--needs", "db"]])
+def test_a_circle_is_refused_by_its_names(
+    layout: Layout, capfd: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    write(layout, "db", 'container = "c1"\nneeds = ["cache"]\n')
+    write(layout, "cache", 'container = "c2"\nneeds = ["web"]\n')
+    if arguments[0] != "add":
+        write(layout, "web", 'needs = ["db"]\n')
+    files = [str(layout.settings("web"))] if arguments == ["check"] else []
+    assert run(wakeport, [*arguments, *files]) == 2
+    assert CIRCLE in capfd.readouterr().err
+    assert run(wakeport, ["diff"]) == 1, "what stands there is still shown"
+
+
+def test_check_does_not_ask_whether_a_need_is_there(tmp_path: Path) -> None:
+    (tmp_path / "web.toml").write_text('needs = ["elsewhere"]\n')
+    assert run(wakeport, ["check", str(tmp_path / "web.toml")]) == 0
+
+
+def test_apply_brings_what_is_needed_first(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    write(layout, "app", 'container = "c1"\nneeds = ["db"]\n')
+    write(layout, "db", 'container = "c2"\n')
+    assert run(wakeport, ["apply", "--dry-run"]) == 0
+    out = capfd.readouterr().out
+    assert out.index("wakeport-db-container.socket\n") < out.index("/wakeport-app-container.socket\n")
+
+
+def test_remove_refuses_what_another_needs(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    write(layout, "db", 'container = "c1"\n')
+    write(layout, "web", 'needs = ["db"]\n')
+    write(layout, "api", 'container = "c2"\nneeds = ["db"]\n')
+    assert run(wakeport, ["remove", "db"]) == 5
+    assert "db is needed by api and web" in capfd.readouterr().err
+    assert layout.settings("db").exists()

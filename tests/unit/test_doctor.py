@@ -236,3 +236,21 @@ def test_programs_that_somebody_edited(layout: Layout) -> None:
 def test_an_old_systemd() -> None:
     assert doctor.systemd_version(252) == []
     assert "245" in doctor.systemd_version(245)[0].fact
+
+
+def test_needs_that_can_never_be_met(layout: Layout) -> None:
+    db = build("db", {"needs": ["web"]})
+    [missing] = doctor.needed_services(layout, web(needs=["gone"]), [db])
+    assert (missing.fact, missing.wrong) == ("there is no service gone, which web needs", True)
+    files.write(layout.settings("db"), b'needs = ["web"]')
+    [circle] = doctor.needed_services(layout, web(needs=["db"]), [db])
+    assert "web needs db, db needs web" in circle.fact
+
+
+def test_units_of_a_listener_that_is_gone(layout: Layout) -> None:
+    found = doctor.unit_files(layout, build("web", {}), FACTS)
+    left = [one.fact for one in found if "left over" in one.fact]
+    assert left == [
+        "wakeport-web.socket is left over: no listener",
+        "wakeport-web.service is left over: no listener",
+    ]

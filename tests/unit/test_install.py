@@ -244,6 +244,68 @@ def test_a_supervisor_that_runs_takes_its_new_command_line(host: TestHost) -> No
     assert stat.S_IMODE(handed.stat().st_mode) == 0o600
 
 
+BARE = services.build("web", {})
+
+
+def test_the_first_listener_brings_its_units_and_the_last_takes_them_along(host: TestHost) -> None:
+    bring(host, BARE)
+    assert sorted(path.name for path in host.layout.units.iterdir()) == UNITS[:2]
+    assert host.systemd.asked == [
+        "daemon-reload",
+        "enable wakeport-web-container.socket",
+        "start wakeport-web-container.socket",
+    ]
+    before = tree(host.layout.units)
+    bring(host, web())
+    assert sorted(path.name for path in host.layout.units.iterdir()) == UNITS
+    host.systemd.asked.clear()
+    bring(host, BARE)
+    assert tree(host.layout.units) == before
+    assert host.systemd.asked == [
+        "stop wakeport-web.socket wakeport-web.service",
+        "disable wakeport-web.socket",
+        "daemon-reload",
+        "reset-failed wakeport-web.socket",
+        "reset-failed wakeport-web.service",
+        "enable wakeport-web-container.socket",
+        "start wakeport-web-container.socket",
+    ]
+    assert not bring(host, BARE).changes
+
+
+def test_a_last_listener_that_cannot_go_listens_as_before(host: TestHost) -> None:
+    bring(host, web())
+    before = tree(host.layout.units)
+    host.systemd.asked.clear()
+    once = iter([True])
+    host.systemd.fails = lambda asked: asked == "daemon-reload" and next(once, False)
+    with pytest.raises(Problem, match="daemon-reload"):
+        bring(host, BARE)
+    assert tree(host.layout.units) == before
+    assert host.systemd.asked[-3:] == [
+        "daemon-reload",
+        "enable wakeport-web.socket",
+        "start wakeport-web-container.socket wakeport-web.socket",
+    ]
+
+
+def test_a_first_listener_that_cannot_come_leaves_the_lease_alone(host: TestHost) -> None:
+    bring(host, BARE)
+    before = tree(host.layout.units)
+    host.systemd.asked.clear()
+    host.silent = True
+    with pytest.raises(Problem, match="nothing listens on 80"):
+        bring(host, web())
+    assert tree(host.layout.units) == before
+    assert not any(asked.startswith("stop") and "container" in asked for asked in host.systemd.asked)
+
+
+def test_a_unit_of_a_person_s_is_none_of_a_service_s_without_listeners(host: TestHost) -> None:
+    host.layout.unit("wakeport-web.socket").write_text("[Socket]\n")
+    bring(host, BARE)
+    assert host.layout.unit("wakeport-web.socket").read_text() == "[Socket]\n"
+
+
 @pytest.mark.parametrize("foreign", ["[Unit]\nDescription=mine\n", "", "[X-Wakeport]\nService=other\n"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_another_s_unit_is_never_touched(host: TestHost, unit: str, foreign: str) -> None:

@@ -56,6 +56,7 @@ def test_a_report_has_what_scripts_rely_on() -> None:
         "since": NOW - 1.2,
         "idle": "10min",
         "listeners": [{"on": "80", "to": 8080}, {"on": "/run/web.sock", "to": 8080}],
+        "needs": [],
         "container": "web",
         "container_id": "abc",
         "owned": True,
@@ -143,6 +144,11 @@ def test_a_port_that_was_closed_under_a_container_that_is_awake() -> None:
     assert row(AWAKE, "active", "inactive").endswith(
         "awake  1.2 s ago  woke in 231 ms  wakeport-web.socket does not listen"
     )
+
+
+def test_without_listeners_there_is_no_port_to_be_closed() -> None:
+    found = report(build("web", {}), states("inactive", "inactive"), {}, NOW)
+    assert (found["state"], found["failure"], found["listeners"]) == ("asleep", None, [])
 
 
 def test_one_that_never_sleeps() -> None:

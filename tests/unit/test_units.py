@@ -171,6 +171,33 @@ def test_the_supervisor_is_told_everything() -> None:
     assert values(supervisor, "SyslogIdentifier") == ["web-1"]
 
 
+def test_without_listeners_there_are_the_lease_and_the_supervisor_alone() -> None:
+    written = units.units(build("web", {"listener": []}), FACTS._replace(exposed=None))
+    assert list(written) == ["wakeport-web-container.socket", "wakeport-web-container.service"]
+    assert "target=" not in written["wakeport-web-container.service"]
+
+
+def test_needs_are_asked_for_on_their_lease_sockets_and_never_waited_for() -> None:
+    supervisor = texts(needs=["db", "cache"])["wakeport-web-container.service"]
+    leases = "wakeport-db-container.socket wakeport-cache-container.socket"
+    assert values(supervisor, "Wants") == [leases]
+    assert values(supervisor, "After") == [
+        f"wakeport-web-container.socket {leases} docker.service docker.socket"
+    ]
+    assert re.findall(r"needs=\S+", supervisor) == [
+        "needs=/run/wakeport/db.lease",
+        "needs=/run/wakeport/cache.lease",
+    ]
+    assert "Wants=" not in texts()["wakeport-web-container.service"]
+
+
+def test_a_proxy_waits_for_the_whole_chain() -> None:
+    wanted = service(ready_within="20s", needs=["db"])
+    written = units.units(wanted, FACTS._replace(needs_within=100.5))
+    assert " ready_within=120.5 " in written["wakeport-web.service"]
+    assert " ready_within=20 " in written["wakeport-web-container.service"]
+
+
 def test_listeners_and_targets_keep_their_order() -> None:
     wanted = build(
         "web",
@@ -262,6 +289,7 @@ SHAPES: dict[str, dict[str, Any]] = {
             {"on": "/run/a.sock", "to": "/run/b %n.sock", "owner": "root:adm", "accept_proxy": ["unix"]},
         ],
     },
+    "no listener, with needs": {"needs": ["db", "cache.2"]},
     "classic": {"proxy": "systemd-socket-proxyd", "listener": [{"on": "80"}]},
 }
 

@@ -76,6 +76,7 @@ SERVICE = {
     "adopt": st.booleans(),
     "hold_max": st.integers(1, 10**6),
     "hold_for": spans | st.just("infinity"),
+    "needs": st.lists(names, max_size=3),
     "proxy": st.sampled_from(["wakeport", "systemd-socket-proxyd"]),
 }
 
@@ -95,6 +96,11 @@ def comes_back(settings: dict[str, Any]) -> bool:
 @given(st.fixed_dictionaries({}, optional=SERVICE))
 def test_what_is_written_of_a_service_is_read_back(settings: dict[str, Any]) -> None:
     comes_back({**settings, "listener": [{"on": "80"}]})
+
+
+@given(st.fixed_dictionaries({}, optional=SERVICE))
+def test_what_is_written_of_a_service_without_listeners_is_read_back(settings: dict[str, Any]) -> None:
+    comes_back(settings)
 
 
 @given(listeners)
@@ -132,6 +138,7 @@ def test_everything_at_once_comes_back() -> None:
 
 def test_defaults_are_not_written() -> None:
     said = 'hold_max = 16384\nhold_for = "infinity"\ncontainer = "web"\nidle = "600s"\nready_within = 90\n'
+    said += "needs = []\n"
     udp = '[[listener]]\non = "53/udp"\nflow_idle = "60"\n'
     more = 'send_proxy = "off"\npage = "off"\nwake_on = "connect"\nrule = []\n'
     text = write(read("web", said + LISTENER + more + udp, "web.toml"))

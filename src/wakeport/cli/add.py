@@ -29,7 +29,6 @@ from wakeport.written import write
     "listeners",
     metavar="PLACE[=TARGET]",
     multiple=True,
-    required=True,
     help="Where to listen: [ADDRESS:]PORT, 53/udp or /path.sock; behind '=' the container's port, "
     "or a socket's path. May be repeated.",
 )
@@ -40,6 +39,12 @@ from wakeport.written import write
 @click.option("--doze", metavar="SPAN", help="How long after the last client it is frozen; default: never.")
 @click.option("--idle", metavar="SPAN", help='How long after the last client it sleeps; "infinity": never.')
 @click.option("--adopt", is_flag=True, help="Let it sleep even where a person has started it.")
+@click.option(
+    "--needs",
+    metavar="SERVICE",
+    multiple=True,
+    help="Another service that is awake before it and for as long as it is. May be repeated.",
+)
 @click.option("--proxy", metavar="PROXY", help="Who relays: wakeport or systemd-socket-proxyd.")
 @options.dry_run
 def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) -> None:
@@ -47,6 +52,9 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
 
     Writes /etc/wakeport/NAME.toml and four units, and starts the two sockets.
     The container stays as it is.
+
+    Without --listen there are two units and one socket, that of the leases: it
+    wakes by `wakeport wake`, or for a service that needs it.
     """
     layout = Layout()
     wanted = service.build(name, _as_written(listeners, settings))
@@ -57,7 +65,9 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
     wanted = _with_targets(wanted, found)
     preflight.host_fits(wanted)
     preflight.container_fits(wanted, found)
-    preflight.other_services(layout, wanted, readable(layout))
+    others = readable(layout)
+    preflight.other_services(layout, wanted, others)
+    preflight.needs_fit(layout, wanted, others)
     preflight.places_free([listener.on for listener in wanted.listener])
     carry_out(layout, wanted, found, settings=write(wanted), dry_run=dry_run)
     if not dry_run:
@@ -91,13 +101,20 @@ def _leading_to(listener: Listener, port: str) -> Listener:
     return msgspec.structs.replace(listener, to=int(port.partition("/")[0]))
 
 
+def _waker(wanted: Service, places: str) -> str:
+    if not places:
+        return f"it has no listener, so `wakeport wake {wanted.name}` or a service that needs it"
+    kinds = {"datagram" if listener.on.udp else "connection" for listener in wanted.listener}
+    return f"the first {' or '.join(sorted(kinds))} to {places}"
+
+
 def _report(wanted: Service, container: Container) -> None:
     places = ", ".join(listener.on.path or f"port {listener.on}" for listener in wanted.listener)
     if not container.running:
-        kinds = {"datagram" if listener.on.udp else "connection" for listener in wanted.listener}
-        click.echo(f"{wanted.name} is asleep; the first {' or '.join(sorted(kinds))} to {places} wakes it")
+        click.echo(f"{wanted.name} is asleep; {_waker(wanted, places)} wakes it")
     elif wanted.adopt:
-        click.echo(f"{wanted.name} is running, and sleeps {wanted.idle} after its last client on {places}")
+        last = f"client on {places}" if places else "lease"
+        click.echo(f"{wanted.name} is running, and sleeps {wanted.idle} after its last {last}")
     else:
         stays = "stays up until you stop it; --adopt lets it sleep"
         click.echo(f"{wanted.name} is running, started by hand: {stays}")

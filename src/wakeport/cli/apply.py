@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wakeport import facts, preflight
+from wakeport import facts, needs, preflight
 from wakeport.cli import options
 from wakeport.cli.carry_out import carry_out
 from wakeport.cli.settled import chosen, load, readable
@@ -29,7 +29,7 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
     if not dry_run:
         preflight.require_root("wakeport apply")
     first: Problem | None = None
-    for one in chosen(layout, name):
+    for one in needs.in_order(chosen(layout, name), readable(layout)):
         try:
             changed = _apply(layout, load(layout, one), dry_run)
         except Problem as problem:
@@ -48,7 +48,9 @@ def _apply(layout: Layout, service: Service, dry_run: bool) -> bool:
     found = facts.container_or_none(service.container)
     if found is not None:
         preflight.container_fits(service, found)
-    preflight.other_services(layout, service, readable(layout))
+    others = readable(layout)
+    preflight.other_services(layout, service, others)
+    preflight.needs_fit(layout, service, others)
     before = listened_before(layout, service.name)
     preflight.places_free([one.on for one in service.listener if str(one.on) not in before])
     return carry_out(layout, service, found, dry_run=dry_run)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from wakeport import facts, units
+from wakeport import facts, needs, units
+from wakeport.cli.settled import readable
 from wakeport.install import lock
 from wakeport.install.apply import apply
 from wakeport.install.host import Host
@@ -23,7 +24,8 @@ def carry_out(
     dry_run: bool,
 ) -> bool:
     """Apply (or print) the way from what is on disk to `service`; whether there was anything to change."""
-    known = facts.machine(layout, service.name, container)
+    needs_within = needs.seconds_before(service, readable(layout))
+    known = facts.machine(layout, service.name, container, needs_within=needs_within)
     texts = units.units(service, known)
     if dry_run:
         intended = plan(layout, service.name, texts, settings)

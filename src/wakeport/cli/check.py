@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from wakeport import service
-from wakeport.errors import NotThere
+from wakeport import preflight, service
+from wakeport.cli.settled import readable
+from wakeport.errors import BadInput, NotThere
+from wakeport.layout import Layout
 
 
 @click.command("check")
@@ -19,5 +21,9 @@ def verb(file: Path) -> None:
     except (FileNotFoundError, IsADirectoryError):
         raise NotThere(f"there is no file {file}", "wakeport check FILE") from None
     found = service.read(file.name.removesuffix(".toml"), text, str(file))
+    # Of the other settings only what makes it no service at all: a circle. Whether a need is there is a
+    # question to this machine, and the file may be meant for another.
+    for fact, hint in preflight.circles(found, readable(Layout())):
+        raise BadInput(f"{file}: needs: {fact}", hint)
     listeners = ", ".join(str(listener.on) for listener in found.listener)
-    click.echo(f"{file} is fine: {listeners} wakes {found.container}")
+    click.echo(f"{file} is fine: {listeners or 'a lease'} wakes {found.container}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from wakeport import facts, units
+from wakeport import facts, needs, units
 from wakeport.cli import options
-from wakeport.cli.settled import chosen, load
+from wakeport.cli.settled import chosen, load, readable
 from wakeport.cli.telling import tell
 from wakeport.errors import Problem
 from wakeport.install.plan import Plan, plan
@@ -40,5 +40,7 @@ def verb(name: tuple[str, ...]) -> None:
 
 
 def _intended(layout: Layout, service: Service) -> Plan:
-    known = facts.machine(layout, service.name, facts.container_or_none(service.container))
+    container = facts.container_or_none(service.container)
+    needs_within = needs.seconds_before(service, readable(layout))
+    known = facts.machine(layout, service.name, container, needs_within=needs_within)
     return plan(layout, service.name, units.units(service, known))

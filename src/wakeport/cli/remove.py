@@ -6,6 +6,7 @@ import click
 
 from wakeport import preflight
 from wakeport.cli import options
+from wakeport.cli.settled import readable
 from wakeport.errors import NotThere
 from wakeport.install import lock
 from wakeport.install.host import Host
@@ -29,6 +30,7 @@ def verb(name: str, dry_run: bool) -> None:
     intended = removal(layout, name)
     if not intended.changes:
         raise NotThere(f"there is no service {name}", "wakeport status lists what there is")
+    preflight.needed_by_none(name, readable(layout))
     if dry_run:
         click.echo(intended.diff(layout), nl=False)
         return

@@ -1,12 +1,12 @@
-"""wakeport units: the four units of a service, printed."""
+"""wakeport units: the units of a service, printed."""
 
 from __future__ import annotations
 
 import click
 
-from wakeport import facts, units
+from wakeport import facts, needs, units
 from wakeport.cli import options
-from wakeport.cli.settled import load
+from wakeport.cli.settled import load, readable
 from wakeport.layout import Layout
 
 
@@ -16,6 +16,8 @@ def verb(name: str) -> None:
     """Print the units that the settings of NAME ask for. Writes nothing."""
     layout = Layout()
     service = load(layout, name)
-    known = facts.machine(layout, service.name, facts.container_or_none(service.container))
+    container = facts.container_or_none(service.container)
+    needs_within = needs.seconds_before(service, readable(layout))
+    known = facts.machine(layout, service.name, container, needs_within=needs_within)
     for unit, text in units.units(service, known).items():
         click.echo(f"# {layout.inside(layout.unit(unit))}\n{text}")

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 import click
 
+from wakeport import needs
 from wakeport.cli import options
-from wakeport.cli.settled import load
+from wakeport.cli.settled import load, readable
 from wakeport.errors import BadInput, NoRights, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.lease import AWAKE, FAILED, Decoder, Malformed, Message, encode
+from wakeport.service import Service
 from wakeport.span import Span, roughly
 
 MARGIN = 15.0  # seconds beyond the service's own deadline; so long may systemd take to start the supervisor
@@ -28,7 +30,7 @@ def verb(name: str, timeout: str | None) -> None:
     """Wake NAME, say what it waits for, and return when it is awake. It sleeps again when its time is up."""
     layout = Layout()
     service = load(layout, name)
-    seconds = _seconds(timeout) if timeout else service.ready_within.seconds + MARGIN
+    seconds = _seconds(timeout) if timeout else _deadline(layout, service)
     began = time.monotonic()
     said = ""
     for message in _messages(layout, name, began + seconds):
@@ -49,6 +51,11 @@ def verb(name: str, timeout: str | None) -> None:
     raise Problem(
         f"{name} is not awake after {roughly(seconds)}{pending}", f"wakeport logs {name} tells more"
     )
+
+
+def _deadline(layout: Layout, service: Service) -> float:
+    """Its own, behind those of what it needs."""
+    return needs.seconds_before(service, readable(layout)) + service.ready_within.seconds + MARGIN
 
 
 def _seconds(text: str) -> float:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from wakeport.errors import Problem
-from wakeport.install import files
+from wakeport.install import files, retire
 from wakeport.install.host import Host
 from wakeport.install.plan import Plan
 from wakeport.service import Service
@@ -26,6 +26,7 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
     called = names(service.name)
     try:
         host.provide()
+        retire.stop(host, plan.gone)
         for change in plan.changes:
             _put(change.path, change.new)
         # A socket while systemd knows where it is, a service when it knows what comes next: a client
@@ -33,9 +34,11 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
         _stop(host, [unit for unit in plan.stop if _is_socket(unit)])
         if plan.changes:
             host.systemd.reload()
+            retire.forget(host, plan.gone)
         _stop(host, [unit for unit in plan.stop if not _is_socket(unit)])
-        host.systemd.enable(called.lease, called.socket)
-        host.systemd.start(called.lease, called.socket)
+        sockets = [called.lease, *([called.socket] if service.listener else [])]
+        host.systemd.enable(*sockets)
+        host.systemd.start(*sockets)
         host.verify([listener.on for listener in service.listener])
         if plan.renew and called.supervisor not in plan.stop:
             _renew(host, service.name, called.supervisor, command)
@@ -94,8 +97,15 @@ def _put_back(host: Host, plan: Plan, called: Names, failure: BaseException) -> 
     if plan.changes:
         steps.append(host.systemd.reload)
         steps.append(lambda: _stop(host, [unit for unit in plan.stop if not _is_socket(unit)]))
-    if plan.changes and called.socket not in new:
-        steps.append(lambda: host.systemd.start(called.lease, called.socket))
+    listened = [
+        name
+        for name in (called.lease, called.socket)
+        if name not in new and (name in plan.gone or host.layout.unit(name).exists())
+    ]
+    if called.socket in plan.gone:
+        steps.append(lambda: host.systemd.enable(called.socket))
+    if plan.changes and listened:
+        steps.append(lambda: host.systemd.start(*listened))
     if plan.restart:
         steps.append(lambda: host.systemd.restart_running(*plan.restart))
     steps += [partial(files.remove_empty, path) for path in (host.layout.configuration, host.layout.run)]

@@ -27,6 +27,7 @@ class Plan(NamedTuple):
 
     service: str
     changes: list[Change]
+    gone: list[str]  # units that the service no longer has
     stop: list[str]  # units that cannot go on as they are
     restart: list[str]  # units whose next process goes on with every connection, if they run
     renew: bool  # the supervisor has a new command line, which it can take over without a stop
@@ -45,16 +46,22 @@ def plan(layout: Layout, service: str, units: dict[str, str], settings: str | No
     if settings is not None:
         refuse_existing(layout, service)
         changes.append(Change(layout.settings(service), None, settings))
-    unit_changes = [_change(layout.unit(name), text) for name, text in units.items()]
-    refuse_foreign(unit_changes, service)
     called = names(service)
-    old = {change.path.name: change.old or "" for change in unit_changes}
-    new = {change.path.name: change.new or "" for change in unit_changes}
+    unit_changes = [
+        change
+        for name in (called.socket, called.proxy, called.lease, called.supervisor)
+        if (change := _change(layout.unit(name), units.get(name))).new is not None
+        or owner(change.old or "") == service
+    ]
+    refuse_foreign(unit_changes, service)
+    gone = [change.path.name for change in unit_changes if change.new is None]
+    old = dict.fromkeys(called, "") | {change.path.name: change.old or "" for change in unit_changes}
+    new = dict.fromkeys(called, "") | {change.path.name: change.new or "" for change in unit_changes}
     changes = [change for change in changes + unit_changes if change.old != change.new]
-    stop = _to_stop(called, old, new)
+    stop = [name for name in _to_stop(called, old, new) if name not in gone]
     changed_proxy = old[called.proxy] != new[called.proxy] and called.proxy not in stop
     restart = [called.proxy] if changed_proxy and _hands_over(called, old, new) else []
-    return Plan(service, changes, stop, restart, _exec(old, called) != _exec(new, called))
+    return Plan(service, changes, gone, stop, restart, _exec(old, called) != _exec(new, called))
 
 
 def removal(layout: Layout, service: str) -> Plan:
@@ -64,7 +71,7 @@ def removal(layout: Layout, service: str) -> Plan:
     changes = [Change(layout.unit(name), _read(layout.unit(name)), None) for name in units]
     refuse_foreign(changes, service)
     changes.append(Change(layout.settings(service), _read(layout.settings(service)), None))
-    return Plan(service, [change for change in changes if change.old is not None], units, [], renew=False)
+    return Plan(service, [change for change in changes if change.old is not None], units, [], [], renew=False)
 
 
 def refuse_existing(layout: Layout, service: str) -> None:
@@ -126,7 +133,7 @@ def _exec(units: dict[str, str], called: Names) -> list[str]:
     return _all("ExecStart=.*", units[called.supervisor])
 
 
-def _change(path: Path, new: str) -> Change:
+def _change(path: Path, new: str | None) -> Change:
     return Change(path, _read(path), new)
 
 

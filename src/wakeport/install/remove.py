@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from wakeport.errors import Problem
-from wakeport.install import files
+from wakeport.install import files, retire
 from wakeport.install.host import Host
 from wakeport.install.plan import Plan
 from wakeport.units import names
@@ -21,17 +20,12 @@ def remove(host: Host, plan: Plan) -> list[Path]:
     """
     called = names(plan.service)
     units = [change.path.name for change in plan.changes if change.path.name in called]
-    if units:
-        # Sockets first and all in one job: nothing can wake what is being stopped.
-        host.systemd.stop(*sorted(units, key=lambda name: not name.endswith(".socket")))
-        sockets = [name for name in units if name.endswith(".socket")]
-        if sockets:
-            host.systemd.disable(*sockets)
+    retire.stop(host, units)
     for change in plan.changes:
         if change.path.name in called:
             change.path.unlink(missing_ok=True)
     host.systemd.reload()
-    _forget_failures(host, units)
+    retire.forget(host, units)
     shutil.rmtree(host.layout.state(plan.service), ignore_errors=True)
     host.layout.lease(plan.service).unlink(missing_ok=True)
     host.layout.settings(plan.service).unlink(missing_ok=True)
@@ -39,14 +33,6 @@ def remove(host: Host, plan: Plan) -> list[Path]:
     files.remove_empty(host.layout.run)
     host.clean()
     return _drop_ins(host, plan.service)
-
-
-def _forget_failures(host: Host, units: list[str]) -> None:
-    for unit in units:
-        try:
-            host.systemd.forget_failures(unit)
-        except Problem:
-            continue  # it had none: systemd has forgotten the whole unit
 
 
 def _drop_ins(host: Host, service: str) -> list[Path]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 
 from wakeport.lease import AWAKE, DOZING, FAILED, STOPPING, Message
+from wakeport.lease_holder import LeaseHolder
 from wakeport.loop import Loop
 from wakeport.proxy.dialer import Address, Dialer, targets_from
 from wakeport.proxy.door import Client, Door
 from wakeport.proxy.flows import Flows
 from wakeport.proxy.held import WaitingRoom
-from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.linger import Linger
 from wakeport.proxy.optional import entrance_of, is_awake, pages_of, traffic_of
 from wakeport.proxy.options import Options

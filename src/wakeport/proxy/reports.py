@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wakeport.activation import notify
+from wakeport.lease_holder import LeaseHolder
 from wakeport.loop import Loop
-from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.pace import Pace
 from wakeport.proxy.pulse import last_byte
 

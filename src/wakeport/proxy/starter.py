@@ -23,11 +23,11 @@ import sys
 
 from wakeport.activation import FIRST_FD, listening_fds, notify
 from wakeport.lease import AWAKE, DOZING, FAILED, STOPPING, Message
+from wakeport.lease_holder import LeaseHolder
 from wakeport.loop import READ, Loop, Timer
 from wakeport.proxy import options
 from wakeport.proxy.dialer import Address, targets_from
 from wakeport.proxy.door import Client, Door, capacity_within, inherited_listeners, raise_descriptor_limit
-from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.linger import LEAVE_AFTER
 from wakeport.proxy.options import Options
 from wakeport.proxy.patience import Patience

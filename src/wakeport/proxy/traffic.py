@@ -9,8 +9,8 @@ import select
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from wakeport.lease_holder import LeaseHolder
 from wakeport.loop import WRITE, Loop, now
-from wakeport.proxy.lease_holder import LeaseHolder
 from wakeport.proxy.pulse import said_ago
 from wakeport.proxy.relay import Relay, Side
 

@@ -23,6 +23,7 @@ from wakeport.supervisor.demand import Demand
 from wakeport.supervisor.doze import Doze
 from wakeport.supervisor.end import End
 from wakeport.supervisor.leases import Leases
+from wakeport.supervisor.needs import Needs
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.record import FORGIVEN_AFTER, STOPPING, Record
 from wakeport.supervisor.status import Status
@@ -31,12 +32,22 @@ from wakeport.supervisor.upgrade import Handover, exec_successor, forget_next, t
 from wakeport.supervisor.wake import Failed, ToldToStop, Wake
 from wakeport.supervisor.work import Work
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+
 EXIT_ASLEEP, EXIT_FAILED = 0, 1
 
 TRY_AGAIN_AFTER = 10.0  # seconds until a runtime that did not answer is asked again
 
 
-def supervise(options: Options, record: Record, begun: Begun | None, stamps: tuple[float, float]) -> int:
+def supervise(
+    options: Options,
+    record: Record,
+    begun: Begun | None,
+    asked: dict[str, _socket.socket],
+    stamps: tuple[float, float],
+) -> int:
     """Run one life; the exit code for systemd."""
     fds = listening_fds()
     handover = take_over()
@@ -45,7 +56,7 @@ def supervise(options: Options, record: Record, begun: Begun | None, stamps: tup
     if not fds:
         sys.exit("wakeport: no lease socket was passed; start this through its unit, not by hand")
     loop = Loop()
-    life = Life(loop, options, record, Docker(loop, options.container, begun), fds[0])
+    life = Life(loop, options, record, Docker(loop, options.container, begun), asked, fds[0])
     loop.on_signal(signal.SIGTERM, lambda: life.told_to_stop.set(None))
     loop.on_signal(signal.SIGHUP, lambda: life.told_to_renew.set(None))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGHUP))
@@ -53,7 +64,15 @@ def supervise(options: Options, record: Record, begun: Begun | None, stamps: tup
 
 
 class Life:
-    def __init__(self, loop: Loop, options: Options, record: Record, runtime: Docker, lease_fd: int) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        options: Options,
+        record: Record,
+        runtime: Docker,
+        asked: dict[str, _socket.socket],
+        lease_fd: int,
+    ) -> None:
         self.loop = loop
         self.options = options
         self.record = record
@@ -65,7 +84,8 @@ class Life:
         self.leases = Leases(loop, socket.socket(fileno=lease_fd), self._leases_changed)
         self.demand = Demand(self.leases, options)
         self.announcer = Announcer(Status(loop, options), self.leases)
-        self.wake = Wake(loop, options, record, runtime, self.announcer, self.told_to_stop)
+        self.needs = Needs(loop, options.name, options.needs, asked, self.announcer.waking)
+        self.wake = Wake(loop, options, record, runtime, self.needs, self.announcer, self.told_to_stop)
         self.changes = Changes(loop, runtime, self._container_changed)
         self.doze = Doze(record, runtime, self.announcer, self.demand, self.changes)
         self.work = Work(loop, options, runtime, self.wake.readiness)
@@ -107,7 +127,6 @@ class Life:
             await self.stop.ours(self.record.container_id or self.options.container)
         if self.told_to_stop.done or not self.leases.last_look():
             return None
-        self.record.intend()
         return Stamps(now(), now())
 
     async def _cool_down(self) -> None:
@@ -193,10 +212,13 @@ class Life:
     async def _doze_or_thaw(self, awake: Awake) -> None:
         await self.doze.notice(awake)
         if self.doze.is_asked:
+            await self.wake.needs_ready()
             await self.doze.thaw(awake)
         elif self.doze.is_due(awake) and not await self._is_at_work(awake):
             try:
                 await self.doze.freeze(awake)
+                if self.doze.is_frozen:
+                    self.needs.rest()
             except RuntimeProblem as problem:
                 if not awake.ended.done:
                     self._put_off("it is time to doze, but it cannot be frozen", problem)
@@ -265,6 +287,7 @@ class Life:
 
     def _leases_changed(self) -> None:
         self.demand.look()
+        self.needs.consider(self.leases.holders.values())
         self.announcer.holders(*self._depths_in(self.wake.awake), self.work.found)
         self.stirred.set(None)
 
@@ -295,6 +318,7 @@ class Life:
                 self.doze.is_frozen,
                 time.time(),
                 self.leases.holders.values(),
+                self.needs.facts(),
             )
             problem = exec_successor(self.options.state, self.lease_fd, handover)
             say(f"the newer version cannot be started, going on with this one: {problem}")
@@ -304,6 +328,7 @@ class Life:
         """Go on where our older self left off."""
         for holder in handover.holders:
             self.leases.adopt(holder)
+        self.needs.go_on(handover.needs)
         awake = await self.wake.go_on(handover.heard_until)
         self.awake_since = handover.awake_since
         self.demand.quiet_since, self.demand.idle_since = handover.quiet_since, handover.idle_since

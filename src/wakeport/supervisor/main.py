@@ -27,8 +27,16 @@ def main() -> None:
     options = Options(sys.argv[1:])
     record = Record(options.state)
     begun = None
+    asked = {}
     called = time.monotonic()
-    if _first_attempt_now(options, record):
+    if not _first_attempt_now(options, record):
+        pass
+    elif options.needs:
+        # They are to be awake before it starts; so the first act is to have them begin.
+        from wakeport.supervisor.asking import ask
+
+        asked = ask(options.needs)
+    else:
         record.intend()
         from wakeport.runtimes.docker.begin import begin
 
@@ -37,7 +45,7 @@ def main() -> None:
 
     from wakeport.supervisor.life import supervise
 
-    sys.exit(supervise(options, record, begun, (began, called)))
+    sys.exit(supervise(options, record, begun, asked, (began, called)))
 
 
 def _first_attempt_now(options: Options, record: Record) -> bool:

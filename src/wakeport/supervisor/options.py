@@ -16,17 +16,21 @@ class Options:
 
     Unknown keys are ignored: an older supervisor may meet a newer unit.
 
-    `takes_over` says that container and leases come from our older self.
+    `needs` are the lease sockets of the services that have to be awake for this one. `takes_over` says
+    that container and leases come from our older self.
     """
 
     def __init__(self, arguments: list[str]) -> None:
         given: dict[str, str] = {}
         self.ports: list[str] = []
+        self.needs: list[str] = []
         self.takes_over = HANDED_OVER.encode() in posix.environ
         for argument in arguments:
             key, _, value = argument.partition("=")
             if key == "target":
                 self.ports.append(value)
+            elif key == "needs":
+                self.needs.append(value)
             else:
                 given[key] = value
         try:

@@ -14,6 +14,7 @@ from wakeport.supervisor.options import HANDED_OVER
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from wakeport.supervisor.leases import Holder
 
@@ -29,6 +30,7 @@ class Handover:
         frozen: bool,
         heard_until: float,
         holders: Iterable[Holder],
+        needs: list[dict[str, Any]],
     ) -> None:
         self.awake_since = awake_since  # monotonic, as are the next two
         self.quiet_since = quiet_since  # None while it is in use
@@ -36,6 +38,7 @@ class Handover:
         self.frozen = frozen
         self.heard_until = heard_until  # epoch; the output up to then has been copied
         self.holders = list(holders)
+        self.needs = needs  # as Needs.facts() has them
 
 
 def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
@@ -43,8 +46,10 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
     import json
 
     command = _next_command(directory)
-    for holder in handover.holders:
-        os.set_inheritable(holder.connection.fileno(), True)
+    leases = [holder.connection.fileno() for holder in handover.holders]
+    leases += [need["fd"] for need in handover.needs if need["fd"] is not None]
+    for fd in (lease_fd, *leases):
+        os.set_inheritable(fd, True)
     facts = {
         "awake_since": handover.awake_since,
         "quiet_since": handover.quiet_since,
@@ -52,12 +57,12 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
         "frozen": handover.frozen,
         "heard_until": handover.heard_until,
         "holders": [{"fd": holder.connection.fileno(), **holder.facts()} for holder in handover.holders],
+        "needs": handover.needs,
     }
     # A file in memory and not the environment itself: one variable holds 128 KiB at most (execve(2)).
     memory = os.memfd_create("wakeport-handover", 0)
     with open(memory, "w", encoding="utf-8", closefd=False) as file:
         json.dump(facts, file)
-    os.set_inheritable(lease_fd, True)
     environment = {
         **os.environ,
         HANDED_OVER: str(memory),
@@ -68,7 +73,7 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
         os.execve(command[0], command, environment)
     except OSError as error:
         os.close(memory)
-        for fd in (lease_fd, *(holder.connection.fileno() for holder in handover.holders)):
+        for fd in (lease_fd, *leases):
             os.set_inheritable(fd, False)
         return f"{command[0]}: {error.strerror}"
 
@@ -102,6 +107,10 @@ def take_over() -> Handover | None:
         holder.hear(entry)
         holder.since = entry["since"]
         holders.append(holder)
+    needs = facts.get("needs", [])  # an older version knew of none
+    for need in needs:
+        if need["fd"] is not None:
+            os.set_inheritable(need["fd"], False)
     idle_since = facts["idle_since"]
     # A version that knew no doze says nothing of it.
     return Handover(
@@ -111,6 +120,7 @@ def take_over() -> Handover | None:
         facts.get("frozen", False),
         facts["heard_until"],
         holders,
+        needs,
     )
 
 

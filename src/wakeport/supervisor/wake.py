@@ -11,6 +11,7 @@ from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import follow_output
+from wakeport.supervisor.needs import Needs, NotAwake
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.readiness import Readiness
 from wakeport.supervisor.record import Record
@@ -42,6 +43,7 @@ class Wake:
         options: Options,
         record: Record,
         runtime: Docker,
+        needs: Needs,
         announcer: Announcer,
         told_to_stop: Future[None],
     ) -> None:
@@ -49,6 +51,7 @@ class Wake:
         self.options = options
         self.record = record
         self.runtime = runtime
+        self.needs = needs
         self.announcer = announcer
         self.told_to_stop = told_to_stop
         self.readiness = Readiness(loop, runtime, options.ready, announcer.waking)
@@ -57,9 +60,13 @@ class Wake:
 
     async def ready(self, stamps: Stamps) -> Awake:
         """Start the container and wait until it is ready. Raises Failed, RuntimeProblem or ToldToStop."""
+        since = stamps.called
+        if self.needs:
+            await self.needs_ready()
+            stamps.called = now()
         deadline = stamps.called + self.options.ready_within
         self.announcer.waking("the runtime to start it", stamps.began)
-        awake = self.awake = await self._before(deadline, self._start(stamps.called))
+        awake = self.awake = await self._before(deadline, self._start(since))
         stamps.running = now()
         awake.targets = await self._before(
             deadline, self.runtime.targets(awake.container, self.options.ports)
@@ -69,8 +76,29 @@ class Wake:
         stamps.ready = now()
         return awake
 
-    async def _start(self, called: float) -> Awake:
-        heard_until = self.heard_until or time.time() - (now() - called)
+    async def needs_ready(self) -> None:
+        """Return when all that it needs is awake. Raises Failed or ToldToStop.
+
+        Its own deadline begins behind this: those that it needs keep theirs, and say why they fail.
+        """
+        work = self.loop.spawn(self.needs.ready())
+        try:
+            await any_of(work, self.told_to_stop)
+        finally:
+            if not work.done:
+                work.cancel()
+        if self.told_to_stop.done:
+            raise ToldToStop
+        try:
+            await work
+        except NotAwake as reason:
+            raise Failed(str(reason)) from None
+
+    async def _start(self, since: float) -> Awake:
+        """`since` is when this process began to call for the container, its needs included (monotonic)."""
+        heard_until = self.heard_until or time.time() - (now() - since)
+        if not self.runtime.asked:
+            self.record.intend()
         fresh = await self.runtime.start()
         container = await self.runtime.look()
         if container.paused:

@@ -11,8 +11,8 @@ import socket
 from collections.abc import Callable
 
 from wakeport.lease import DOZING, STOPPING, Message
+from wakeport.lease_connection import LeaseConnection
 from wakeport.loop import Loop, Timer, now
-from wakeport.proxy.lease_connection import LeaseConnection
 
 # A supervisor that ends without a word each time it is asked is asked less and less often; one that does
 # so after some words, or is always stopping, from the second time on.
@@ -53,6 +53,7 @@ class LeaseHolder:
         self.predecessor: LeaseConnection | None = None
         self.retry: Timer | None = None
         self.delay = 0.0
+        self.is_shut = False  # nobody listens on the lease socket, or it is not there
         self.asked = 0.0  # when the last connection was opened; seconds, monotonic
 
     @property
@@ -117,6 +118,7 @@ class LeaseHolder:
         self.connection.unsent = unsent
         self.state = state
         self.busy = busy
+        self.awaits_thaw = busy and state is None
 
     def take_over_predecessor(self, sock: socket.socket) -> None:
         """There is a supervisor that the process before this one saw stopping, and waited for."""
@@ -152,10 +154,12 @@ class LeaseHolder:
         self.awaits_thaw = True
         try:
             self.connection = LeaseConnection(self.loop, self.path, self._on_message, self._on_end)
-        except OSError:
+        except OSError as error:
             # No lease socket, or its backlog is full: both pass, and who waits has a deadline of its own.
+            self.is_shut = isinstance(error, FileNotFoundError | ConnectionRefusedError)
             self._connect_later()
         else:
+            self.is_shut = False
             self.report(self.use, self.last)
 
     def _connect_later(self) -> None:
