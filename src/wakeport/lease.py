@@ -12,8 +12,10 @@ The holder may say who it is, what for, and whether it is busy (it is, until it 
     {"who": "proxy", "use": ["10.0.0.7:51234"]}
     {"busy": false}
 
+    {"keep_until": 1790000000.0}                             as keep/word.py has it
+
 To a holder that is busy again the supervisor repeats its state: what it said before may have been
-its last word before a sleep. A closed connection holds nothing.
+its last word before a sleep. A closed connection holds nothing; what it has said of a keep lasts.
 """
 
 from __future__ import annotations
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 ASLEEP, WAKING, AWAKE, DOZING, STOPPING, FAILED = "asleep", "waking", "awake", "dozing", "stopping", "failed"
+
+# A keep holds without a connection: until a moment (seconds since 1970), or for ever.
+KEEP_UNTIL, KEPT_UNTIL, FOR_EVER = "keep_until", "kept_until", "infinity"
+CALENDAR = "calendar"  # who says it, where a clock does
 
 LINE_MAX = 65536  # bytes; a `use` of a thousand clients is about 25,000
 

@@ -20,6 +20,7 @@ from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
+from wakeport.supervisor.keep import Keep
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.record import ENDED as ENDED_BY_ITSELF
@@ -63,7 +64,9 @@ class Life:
         self.told_to_renew: Future[None] = Future()
         self.stirred: Future[None] = Future()
         self.leases = Leases(loop, socket.socket(fileno=lease_fd), self._leases_changed)
-        self.announcer = Announcer(Status(loop, options), self.leases)
+        self.keep = Keep(loop, options.state, self._keep_changed)
+        self.announcer = Announcer(Status(loop, options, self.keep.facts), self.leases)
+        self.leases.on_keep = self.keep.hear
         self.wake = Wake(loop, options, record, runtime, self.announcer, self.told_to_stop)
         self.changes = Changes(loop, runtime, self.wake.readiness.look_again)
         self.awake_since = 0.0
@@ -101,7 +104,7 @@ class Life:
         if stopping:
             self.announcer.stopping(waits_for="the stop that was under way")
             await self._stop_ours(self.record.container_id or self.options.container)
-        if self.told_to_stop.done or not self.leases.last_look():
+        if self.told_to_stop.done or not self._last_look():
             return None
         self.record.intend()
         return Stamps(now(), now())
@@ -125,7 +128,7 @@ class Life:
         return awake
 
     async def _stay_awake(self, awake: Awake) -> bool:
-        """Until it is time to sleep, and sleep. True where the container ended and is back: wake it again."""
+        """Until it is time to sleep, and sleep. True where the container ended and is to be woken again."""
         self._leases_changed()
         while True:
             if awake.ended.done:
@@ -152,7 +155,7 @@ class Life:
             self.idle_since = now() - self.options.idle + STOP_AGAIN_AFTER
             self._leases_changed()
             return False
-        return self._is_idle() and not self.leases.last_look()
+        return self._is_idle() and not self._last_look()
 
     def _is_idle(self) -> bool:
         left = self._sleeps_in()
@@ -177,7 +180,7 @@ class Life:
         return max(0.0, min(looks)) if looks else None
 
     async def _outlive(self, awake: Awake) -> bool:
-        """The container ended by itself. True where it is back at once: restarted, or recreated."""
+        """The container ended by itself. True where it is back at once (restarted, recreated), or is kept."""
         awake_for = now() - self.awake_since
         self.leases.close_door()
         self.announcer.stopping()
@@ -190,7 +193,9 @@ class Life:
         elif not await self._ended_by_order():
             raise Failed(f"the container ended {awake_for:.1f} s after it was ready")
         if not await self._is_back():
-            return False
+            if not self.keep.active or await self._ended_by_hand():
+                return False
+            self.record.intend()
         self.wake.over()
         self.leases.open_door()
         return True
@@ -202,6 +207,11 @@ class Life:
         if KILLED in self.changes.told and OUT_OF_MEMORY not in self.changes.told:
             return True  # kill(1) from outside: hardly a container does that to itself
         return ORDERED in self.changes.told or not self.changes.listening
+
+    async def _ended_by_hand(self) -> bool:
+        """Whether somebody wants it to be asleep; the end of the runtime itself is no such word."""
+        await self._first(self.loop.spawn(self.changes.hear(ENDED)), self._wait(TOLD_WITHIN))
+        return ORDERED in self.changes.told and self.changes.listening
 
     async def _is_back(self) -> bool:
         """Whether somebody else starts it again within moments; no client waits for that."""
@@ -234,7 +244,7 @@ class Life:
         self.announcer.failed(self.record)
         self._say(f"{self.record.reason}; the next attempt is made in {delay:g} s at the earliest")
         await self._undo()
-        if self.record.wait_left() <= 0 and not self.leases.last_look():
+        if self.record.wait_left() <= 0 and not self._last_look():
             # The stop outlasted the back-off: whom systemd starts now would wake the container for nobody.
             return self._leave()
         return EXIT_FAILED
@@ -280,12 +290,25 @@ class Life:
         patience.cancel()
 
     def _leave(self) -> int:
+        self.keep.end()
         self.announcer.left(self.record)
         # What could not be stopped is not asleep: a successor, whom systemd starts, sees to that.
         return EXIT_FAILED if self.record.phase == STOPPING else EXIT_ASLEEP
 
+    def _last_look(self) -> bool:
+        """Whether anybody needs the container until this very moment: by a lease, or a keep said on one."""
+        if self.leases.last_look():
+            return True
+        if self.keep.active:
+            self.leases.open_door()
+        return self.keep.active
+
+    def _keep_changed(self) -> None:
+        self.announcer.kept(self.keep.facts)
+        self._leases_changed()
+
     def _leases_changed(self) -> None:
-        if self.leases.busy:
+        if self.leases.busy or self.keep.active:
             self.idle_since = None
         elif self.idle_since is None:
             self.idle_since = now()

@@ -20,7 +20,7 @@ PUBLISH_EVERY = 0.2  # seconds at least between two writes that only follow the 
 class Status:
     """The facts as of now. `show` changes some of them; readers see all or nothing of a change."""
 
-    def __init__(self, loop: Loop, options: Options) -> None:
+    def __init__(self, loop: Loop, options: Options, kept: list[dict[str, Any]]) -> None:
         self.loop = loop
         self.path = options.state + "/status.json"
         self.soon: Timer | None = None
@@ -34,6 +34,7 @@ class Status:
             "targets": {},
             "last_wake": None,
             "leases": [],
+            "kept": kept,
             "sleeps_at": None,
             "failure": None,
         }
