@@ -16,8 +16,9 @@ from typing import Final
 import wakeport
 
 MODULES: Final = ("__init__.py", "activation.py", "lease.py", "loop.py")
-PACKAGES: Final = ("proxy", "runtimes", "supervisor")
+PACKAGES: Final = ("keep", "proxy", "runtimes", "supervisor")
 ENTRIES: Final = {
+    "keeper.py": "wakeport.keep.main",
     "proxy.py": "wakeport.proxy.main",
     "starter.py": "wakeport.proxy.starter",
     "supervisor.py": "wakeport.supervisor.main",

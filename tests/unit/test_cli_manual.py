@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 import tomllib
 
@@ -82,7 +83,9 @@ KEYS, RULE, RULES = BELOW.partition("#[[listener.rule]]\n")
 
 def test_the_sample_is_a_service_and_so_are_its_defaults() -> None:
     plain = read("NAME", SAMPLE, "wakeport.toml")
-    assert read("NAME", uncommented(ABOVE) + HEADER + BELOW, "wakeport.toml") == plain
+    said = read("NAME", uncommented(ABOVE) + HEADER + BELOW, "wakeport.toml")
+    assert said.keep  # "never" is its default, and no value
+    assert msgspec.structs.replace(said, keep=plain.keep) == plain
 
 
 @pytest.mark.parametrize("line", re.findall(r"(?m)^#(\w+ = .*)", KEYS))

@@ -56,12 +56,14 @@ listeners = st.fixed_dictionaries(
         "rule": st.lists(rules, max_size=3),
     },
 )
+windows = st.sampled_from(["Mon..Fri 08:00-18:00", "22:00-6:00", "Sun,Sat 00:00:30-24:00"])
 SERVICE = {
     "container": names,
     "ready": st.sampled_from(["connect", "health", "http:/x"]) | commands,
     "ready_within": spans,
     "idle": spans,
     "adopt": st.booleans(),
+    "keep": some(windows),
     "hold_max": st.integers(1, 10**6),
     "hold_for": spans | st.just("infinity"),
     "proxy": st.sampled_from(["wakeport", "systemd-socket-proxyd"]),

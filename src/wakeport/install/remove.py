@@ -22,11 +22,11 @@ def remove(host: Host, plan: Plan) -> list[Path]:
     called = names(plan.service)
     units = [change.path.name for change in plan.changes if change.path.name in called]
     if units:
-        # Sockets first and all in one job: nothing can wake what is being stopped.
-        host.systemd.stop(*sorted(units, key=lambda name: not name.endswith(".socket")))
-        sockets = [name for name in units if name.endswith(".socket")]
-        if sockets:
-            host.systemd.disable(*sockets)
+        # What starts others first, and all in one job: nothing can wake what is being stopped.
+        host.systemd.stop(*sorted(units, key=lambda name: name.endswith(".service")))
+        installed = [name for name in units if name in called.installed]
+        if installed:
+            host.systemd.disable(*installed)
     for change in plan.changes:
         if change.path.name in called:
             change.path.unlink(missing_ok=True)
@@ -50,7 +50,7 @@ def _forget_failures(host: Host, units: list[str]) -> None:
 
 
 def _drop_ins(host: Host, service: str) -> list[Path]:
-    directories = [host.layout.drop_ins(name) for name in (*names(service)[:4],)]
+    directories = [host.layout.drop_ins(name) for name in names(service).units]
     for directory in directories:
         files.remove_empty(directory)
     return [path for directory in directories if directory.is_dir() for path in sorted(directory.iterdir())]
