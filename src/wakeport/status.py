@@ -67,6 +67,7 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
         "waits_for": known.get("waits_for") if fresh else None,
         "last_wake": known.get("last_wake"),
         "leases": known.get("leases", []) if fresh else [],
+        "kept": _still(known.get("kept", []), now) if state != ASLEEP else [],
         "sleeps_in": None if sleeps_at is None else round(max(0.0, sleeps_at - now), 3),
         "failure": failure if closed or state == FAILED else None,
     }
@@ -84,6 +85,11 @@ def _state(supervisor: Properties, known: Published) -> str:
     if active == "activating" and said == AWAKE:
         return WAKING
     return said
+
+
+def _still(kept: list[dict[str, Any]], now: float) -> list[dict[str, Any]]:
+    """The keeps that have not ended: a supervisor that was killed could not tell of their end."""
+    return [entry for entry in kept if entry["until"] is None or entry["until"] > now]
 
 
 def clients(leases: list[dict[str, Any]]) -> list[str]:

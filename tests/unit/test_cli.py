@@ -18,7 +18,20 @@ from wakeport.runtimes.docker.container import Container
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Every verb finds its files below a directory of the test, and a container of every name."""
     found = Layout(tmp_path)
-    for verb in ("add", "apply", "diff", "remove", "status", "sleep", "logs", "units", "wake", "doctor"):
+    for verb in (
+        "add",
+        "apply",
+        "diff",
+        "remove",
+        "status",
+        "sleep",
+        "logs",
+        "units",
+        "wake",
+        "doctor",
+        "keep",
+        "release",
+    ):
         monkeypatch.setattr(f"wakeport.cli.{verb}.Layout", lambda: found)
     monkeypatch.setattr(facts, "container", lambda _name: Container(NEVER_STARTED))
     found.units.mkdir(parents=True)
@@ -48,6 +61,9 @@ ADD = ["add", "web", "--listen", "1.2.3.4:80", "--dry-run"]
         ([*ADD, "--listen", "/x%\n"], 2, "--listen: "),
         (["status", "web"], 3, "there is no service web"),
         (["remove", "web"], 3, "there is no service web"),
+        (["keep", "web"], 3, "there is no service web"),
+        (["release", "web"], 3, "there is no service web"),
+        (["add", "web-keep", "--listen", "80"], 2, "'web-keep' cannot be the name"),
         (["remove", "../x"], 2, "'../x' cannot be the name"),
         (["check", "/nowhere/x.toml"], 3, "there is no file"),
     ],

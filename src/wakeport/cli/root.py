@@ -17,6 +17,8 @@ VERBS: Final = (
     "status",
     "wake",
     "sleep",
+    "keep",
+    "release",
     "logs",
     "units",
     "check",

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from wakeport import status
-from wakeport.cli import options
+from wakeport.cli import keeping, options
 from wakeport.cli.settled import chosen, load
 from wakeport.errors import Problem
 from wakeport.layout import Layout
@@ -109,6 +109,9 @@ def _what_next(report: Report, now: float) -> str:
     if report["sleeps_in"] is not None:
         return f"sleeps in {roughly(report['sleeps_in'])}"
     busy = len(clients(report["leases"]))
-    if busy:
-        return f"{busy} client{'s' if busy > 1 else ''}"
+    who = [f"{busy} client{'s' if busy > 1 else ''}"] if busy else []
+    if report["kept"]:
+        who.append(keeping.told(report["kept"], now))
+    if who:
+        return ", ".join(who)
     return "never sleeps" if report["idle"] == "infinity" else ""
