@@ -21,7 +21,8 @@ from wakeport.service import Service
 from wakeport.socket_unit import GROUP
 from wakeport.systemd import Properties, Systemd
 from wakeport.targets import exposed_ports
-from wakeport.units import PYTHON, Facts, names
+from wakeport.unit_file import PYTHON
+from wakeport.units import Facts, names
 
 OLDEST_SYSTEMD: Final = 249  # the oldest that knows every setting in the units
 TLS_PORTS: Final = (443, 853, 993, 8443)
@@ -69,7 +70,7 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
         found += readiness(one, container)
         found += removal(one, container)
         found += exposed(one, container)
-    states = systemd.show(names(one.name)[:4], PROPERTIES)
+    states = systemd.show(names(one.name).units, PROPERTIES)
     found += named_on_the_host(one)
     found += trust(one)
     found += seen_in_the_clear(one)
@@ -77,7 +78,7 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
     found += needed_services(layout, one, others)
     needs_within = needs.seconds_before(one, others)
     found += unit_files(layout, one, facts.machine(layout, one.name, container, needs_within=needs_within))
-    found += sockets(one, states)
+    found += what_waits(one, states)
     found += last_failure(one, status.published(layout, one.name))
     found += proxy_runs(one, states)
     return found + drop_ins(one, states)
@@ -270,9 +271,9 @@ def unit_files(layout: Layout, one: Service, known: Facts) -> list[Finding]:
     except Problem as problem:
         return [Finding(one.name, problem.fact, problem.hint)]
     found = [
-        Finding(one.name, f"{path.name} is left over: no listener", f"sudo wakeport apply {one.name}")
-        for path in map(layout.unit, names(one.name)[:4])
-        if path.name not in wanted and path.exists() and unit_file.owner(path.read_text()) == one.name
+        Finding(one.name, f"{name} is not asked for any more", f"sudo wakeport apply {one.name}")
+        for name in names(one.name).units
+        if name not in wanted and _is_ours(layout.unit(name), one)
     ]
     for name, text in wanted.items():
         path = layout.unit(name)
@@ -291,18 +292,29 @@ def unit_files(layout: Layout, one: Service, known: Facts) -> list[Finding]:
     return found
 
 
-def sockets(one: Service, states: dict[str, Properties]) -> list[Finding]:
+def _is_ours(path: Path, one: Service) -> bool:
+    return path.exists() and unit_file.owner(path.read_text(errors="replace")) == one.name
+
+
+def what_waits(one: Service, states: dict[str, Properties]) -> list[Finding]:
+    """Whether the sockets wait for clients, and the timer for its windows."""
     called = names(one.name)
     found = []
-    for name in (called.socket, called.lease):
+    for name in called.installed:
         state = states.get(name, {})
+        if name.endswith(".socket"):
+            waits, lost = "listen", "nobody can connect"
+        else:
+            waits, lost = "run", "no window wakes it"
         if state.get("ActiveState") == "failed":
-            fact = f"{name} has failed ({state.get('Result')}): nobody can connect"
+            fact = f"{name} has failed ({state.get('Result')}): {lost}"
             found.append(Finding(one.name, fact, f"systemctl restart {name}; journalctl -u {name} tells why"))
-        elif state.get("LoadState") == "loaded" and state.get("ActiveState") != "active":
-            found.append(Finding(one.name, f"{name} does not listen", f"systemctl start {name}"))
-        elif state.get("LoadState") == "loaded" and state.get("UnitFileState") != "enabled":
-            fact = f"{name} will not listen after a reboot"
+        elif state.get("LoadState") != "loaded":
+            continue
+        elif state.get("ActiveState") != "active" and name != called.keeper:
+            found.append(Finding(one.name, f"{name} does not {waits}", f"systemctl start {name}"))
+        elif state.get("UnitFileState") != "enabled":
+            fact = f"{name} will not {waits} after a reboot"
             found.append(Finding(one.name, fact, f"systemctl enable {name}"))
     return found
 

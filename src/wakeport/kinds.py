@@ -6,6 +6,7 @@ import re
 import shlex
 from typing import Any, Final
 
+from wakeport.keep.windows import Window
 from wakeport.span import Span
 
 LATER_RUNTIMES: Final = ("podman", "nspawn", "lxc", "unit")
@@ -36,6 +37,12 @@ class Ready(str):
 
 class Clients(int):
     """How many clients: one at least."""
+
+    __slots__ = ()
+
+
+class Windows(tuple[str, ...]):
+    """When it is kept awake by the clock: windows in their one plain spelling, each once."""
 
     __slots__ = ()
 
@@ -129,6 +136,10 @@ def _clients(written: int) -> Clients:
     return Clients(written)
 
 
+def _windows(written: list[str]) -> Windows:
+    return Windows(dict.fromkeys(str(Window.parse(one)) for one in written))
+
+
 def _deadline(written: str) -> Deadline:
     span = Span.parse(written)
     if not 0.001 <= span.seconds < float("inf"):
@@ -149,6 +160,7 @@ DECODERS: Final[dict[type, Any]] = {
     Proxy: _proxy,
     Ready: _ready,
     Clients: _clients,
+    Windows: _windows,
     Deadline: _deadline,
     Patience: _patience,
 }

@@ -42,7 +42,7 @@ class Layout:
     def unit_files(self) -> list[Path]:
         """All units that carry our prefix, whoever wrote them."""
         units = _listed(self.units, "wakeport-*")
-        return sorted(path for path in units if path.suffix in (".socket", ".service"))
+        return sorted(path for path in units if path.suffix in (".socket", ".service", ".timer"))
 
     def program_copies(self) -> list[Path]:
         return sorted(path for path in _listed(self.programs, "*") if path.is_dir())

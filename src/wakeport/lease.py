@@ -15,13 +15,16 @@ The holder may say who it is, what for, and whether it is busy (it is, until it 
     {"busy": false, "rests": true}
     {"stir": true}
 
+    {"keep_until": 1790000000.0}                             as keep/word.py has it
+
 `last` is when a byte last passed for each use, in seconds since 1970, or null. Who rests uses nothing
 now and will again, so the container may doze and not be stopped. Who stirs asks for a container that
 dozes without being busy: something small has come that it has to see.
 
 To a holder that says it is busy the supervisor repeats its state: what it said before may have been
 its last word before a sleep. `dozing` is said before the container is frozen, so that a holder who has
-just used it can stir. A closed connection holds nothing.
+just used it can stir. A closed connection holds nothing; what it has
+said of a keep lasts.
 """
 
 from __future__ import annotations
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 ASLEEP, WAKING, AWAKE, DOZING, STOPPING, FAILED = "asleep", "waking", "awake", "dozing", "stopping", "failed"
+
+# A keep holds without a connection: until a moment (seconds since 1970), or for ever.
+KEEP_UNTIL, KEPT_UNTIL, FOR_EVER = "keep_until", "kept_until", "infinity"
+CALENDAR = "calendar"  # who says it, where a clock does
 
 LINE_MAX = 65536  # bytes; a `use` of a thousand clients is about 25,000
 

@@ -19,8 +19,9 @@ MODULES: Final = (
     *("__init__.py", "activation.py", "loop.py"),
     *("lease.py", "lease_connection.py", "lease_holder.py"),
 )
-PACKAGES: Final = ("proxy", "runtimes", "supervisor")
+PACKAGES: Final = ("keep", "proxy", "runtimes", "supervisor")
 ENTRIES: Final = {
+    "keeper.py": "wakeport.keep.main",
     "proxy.py": "wakeport.proxy.main",
     "starter.py": "wakeport.proxy.starter",
     "supervisor.py": "wakeport.supervisor.main",

@@ -1,4 +1,4 @@
-"""How the two programs of a service are locked up, as settings of their units, with what each costs."""
+"""How the programs of a service are locked up, as settings of their units, with what each costs."""
 
 from __future__ import annotations
 
@@ -52,4 +52,10 @@ PROXY: Final[Settings] = [
     ("InaccessiblePaths", "-/tmp -/var/tmp"),
     ("RemoveIPC", "yes"),
     ("UMask", "0077"),
+]
+
+# It says one line on a Unix socket, and nothing waits for it.
+KEEPER: Final[Settings] = [
+    *((key, "AF_UNIX" if key == "RestrictAddressFamilies" else value) for key, value in BOTH),
+    *PROXY,
 ]

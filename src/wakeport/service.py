@@ -27,6 +27,7 @@ from wakeport.kinds import (
     Proxy,
     Ready,
     Runtime,
+    Windows,
 )
 from wakeport.listener import Listener
 
@@ -34,6 +35,7 @@ NAME_MAX: Final = 64  # of the 255 bytes of a unit's name, and of the 107 of a s
 
 RESERVED_ENDINGS: Final = {
     "-container": 'wakeport-NAME-container is the supervisor of the service "NAME"',
+    "-keep": 'wakeport-NAME-keep keeps the service "NAME" awake by the clock',
     ".lease": 'NAME.lease is the lease socket of the service "NAME"',
 }
 
@@ -51,6 +53,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     doze: Patience = Patience(float("inf"))
     idle: Patience = Patience(600)
     adopt: bool = False
+    keep: Windows = Windows()
     hold_max: Clients = Clients(16384)
     hold_for: Patience = Patience(float("inf"))
     proxy: Proxy = Proxy(OWN)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from wakeport.errors import NoRights
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, FAILED, STOPPING, WAKING
+from wakeport.moment import spelled
 from wakeport.service import Service
 from wakeport.span import roughly
 from wakeport.systemd import Properties, Systemd
@@ -72,6 +73,7 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
         "last_wake": known.get("last_wake"),
         "leases": known.get("leases", []) if fresh else [],
         "kept_awake_by": keepers(known, now) if fresh else [],
+        "kept": _still(known.get("kept", []), now) if state != ASLEEP else [],
         "dozes_in": _left(dozes_at, now),
         "sleeps_in": _left(sleeps_at, now),
         "failure": failure if closed or state == FAILED else None,
@@ -96,12 +98,28 @@ def _state(supervisor: Properties, known: Published) -> str:
     return said
 
 
+def _still(kept: list[dict[str, Any]], now: float) -> list[dict[str, Any]]:
+    """The keeps that have not ended: a supervisor that was killed could not tell of their end."""
+    return [entry for entry in kept if entry["until"] is None or entry["until"] > now]
+
+
 def keepers(known: Published, now: float) -> list[str]:
     """What keeps the container awake, for people, one phrase each."""
     found = [_held(lease, now) for lease in known.get("leases", []) if lease.get("busy")]
     if known.get("at_work"):
         found.append(f"at work: {known['at_work']}")
+    if kept := told_of_keep(_still(known.get("kept", []), now), now):
+        found.append(kept)
     return found
+
+
+def told_of_keep(kept: list[dict[str, Any]], now: float) -> str:
+    """What keeps it longest, as in "kept by hand until 18:00"; empty where nothing does."""
+    if not kept:
+        return ""
+    last = max(kept, key=lambda entry: float("inf") if entry["until"] is None else entry["until"])
+    until = "" if last["until"] is None else f" until {spelled(last['until'], now)}"
+    return f"kept by {last['by']}{until}"
 
 
 def _held(lease: dict[str, Any], now: float) -> str:

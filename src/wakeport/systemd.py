@@ -27,6 +27,10 @@ class Systemd:
         """Stop and wait until stopped; a unit that is not loaded counts as stopped."""
         self._do("stop", *units, known={NOT_LOADED})
 
+    def begin(self, *units: str) -> None:
+        """Start, and do not wait for what comes of it."""
+        self._do("start", "--no-block", *units)
+
     def restart_running(self, *units: str) -> None:
         """Restart those that run, and wait until they do again; others stay as they are."""
         self._do("try-restart", *units)
@@ -51,6 +55,10 @@ class Systemd:
         text = self._do("show", f"--property=Id,{','.join(properties)}", "--", *units)
         blocks = [_properties(block) for block in text.split("\n\n") if block.strip()]
         return {block["Id"]: block for block in blocks}
+
+    def runs(self, unit: str) -> bool:
+        """Whether it has a process."""
+        return self.show([unit], ["MainPID"]).get(unit, {}).get("MainPID", "0") != "0"
 
     def version(self) -> int:
         """As in `systemctl --version`: "systemd 252 (252.38-1~deb12u1)"."""

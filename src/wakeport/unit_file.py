@@ -16,6 +16,8 @@ MARK: Final = "X-Wakeport"  # systemd ignores sections that begin with X-, syste
 Settings = list[tuple[str, str]]
 Unit = list[tuple[str, Settings]]
 
+PYTHON: Final = "/usr/bin/python3"
+
 # For the sockets too: one that is stopped and started by hand six times in 10 s would stay closed.
 NO_START_LIMIT: Final[Settings] = [("StartLimitIntervalSec", "0")]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from wakeport import sandbox
+from wakeport import keep_units, sandbox
 from wakeport.errors import BadInput
 from wakeport.kinds import OWN
 from wakeport.proxy_words import proxy_words
@@ -17,9 +17,7 @@ from wakeport.service import Service
 from wakeport.socket_unit import GROUP, client_socket, lease_socket
 from wakeport.span import decimal
 from wakeport.targets import targets
-from wakeport.unit_file import NO_START_LIMIT, Settings, Unit, description, render
-
-PYTHON: Final = "/usr/bin/python3"
+from wakeport.unit_file import NO_START_LIMIT, PYTHON, Settings, Unit, description, render
 
 DEFAULT_STOP_TIMEOUT: Final = 10  # seconds, what Docker grants a container to end
 STOP_MARGIN: Final = 20  # seconds for all that surrounds it: thaw, API, exit
@@ -44,7 +42,10 @@ class Facts(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What the units of a service are called, and its lease socket. Without listeners it has but two."""
+    """What the units of a service are called, and its lease socket.
+
+    Without listeners it has two of them, and the last two only with `keep`.
+    """
 
     socket: str
     proxy: str
@@ -52,6 +53,21 @@ class Names(NamedTuple):
     supervisor: str
     lease_path: str
     state: str
+    keep_timer: str
+    keeper: str
+
+    @property
+    def units(self) -> list[str]:
+        return [self.socket, self.proxy, self.lease, self.supervisor, *self.keep]
+
+    @property
+    def keep(self) -> list[str]:
+        return [self.keep_timer, self.keeper]
+
+    @property
+    def installed(self) -> list[str]:
+        """Those that are enabled; of what they start, nothing is."""
+        return [self.socket, self.lease, *self.keep]
 
 
 def names(service: str) -> Names:
@@ -63,6 +79,8 @@ def names(service: str) -> Names:
         supervisor=f"{unit}-container.service",
         lease_path=f"/run/wakeport/{service}.lease",
         state=f"/run/wakeport/{service}",
+        keep_timer=f"{unit}-keep.timer",
+        keeper=f"{unit}-keep.service",
     )
 
 
@@ -81,6 +99,10 @@ def units(service: Service, facts: Facts) -> dict[str, str]:
         wanted[called.proxy] = _proxy(service, called, behind, facts)
     wanted[called.lease] = lease_socket(service, called.lease_path)
     wanted[called.supervisor] = _supervisor(service, called, facts)
+    if service.keep:
+        program = f"{facts.programs}/keeper.py"
+        wanted[called.keep_timer] = keep_units.timer(service, called.lease)
+        wanted[called.keeper] = keep_units.keeper(service, called.lease, called.lease_path, program)
     return {name: render(unit, service.name, facts.version) for name, unit in wanted.items()}
 
 

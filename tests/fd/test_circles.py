@@ -85,7 +85,7 @@ def test_an_introduction_and_a_judgement_leave_no_circle(say: bytes) -> None:
 def test_a_published_status_leaves_no_circle(tmp_path: Path) -> None:
     words = "name=web runtime=docker container=web ready=connect ready_within=90 idle=600 adopt=no"
     loop = Loop()
-    status = Status(loop, Options([*words.split(), f"state={tmp_path}"]))
+    status = Status(loop, Options([*words.split(), f"state={tmp_path}"]), [])
     status.show(state="waking")
     circles()
     status.show(state="awake")

@@ -31,6 +31,8 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
         "units",
         "wake",
         "doctor",
+        "keep",
+        "release",
     ):
         monkeypatch.setattr(f"wakeport.cli.{verb}.Layout", lambda: found)
     monkeypatch.setattr(facts, "container", lambda _name: Container(NEVER_STARTED))
@@ -66,6 +68,9 @@ ADD = ["add", "web", "--listen", "1.2.3.4:80", "--dry-run"]
         (["history", "web"], 3, "there is no service web"),
         (["history", "--since", "ten"], 2, "'ten' is no point in time"),
         (["remove", "web"], 3, "there is no service web"),
+        (["keep", "web"], 3, "there is no service web"),
+        (["release", "web"], 3, "there is no service web"),
+        (["add", "web-keep", "--listen", "80"], 2, "'web-keep' cannot be the name"),
         (["remove", "../x"], 2, "'../x' cannot be the name"),
         (["check", "/nowhere/x.toml"], 3, "there is no file"),
     ],

@@ -171,6 +171,28 @@ def test_units_missing_edited_foreign_and_out_of_date(layout: Layout) -> None:
     }
 
 
+def test_units_of_windows_that_the_settings_no_longer_have(layout: Layout) -> None:
+    kept = web(keep="08:00-18:00")
+    assert {one.fact.partition(" ")[2] for one in doctor.unit_files(layout, kept, FACTS)} == {"is missing"}
+    for name, text in units.units(kept, FACTS).items():
+        files.write(layout.unit(name), text.encode())
+    assert doctor.unit_files(layout, kept, FACTS) == []
+    assert [one.fact for one in doctor.unit_files(layout, WEB, FACTS)] == [
+        "wakeport-web-keep.timer is not asked for any more",
+        "wakeport-web-keep.service is not asked for any more",
+    ]
+
+
+def test_a_timer_that_does_not_run_and_a_keeper_that_need_not() -> None:
+    loaded = {"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "enabled"}
+    states = {"wakeport-web-keep.timer": loaded, "wakeport-web-keep.service": loaded}
+    [found] = doctor.what_waits(WEB, states)
+    assert found.fact == "wakeport-web-keep.timer does not run"
+    assert found.hint == "systemctl start wakeport-web-keep.timer"
+    [found] = doctor.what_waits(WEB, {"wakeport-web-keep.service": {**loaded, "UnitFileState": "disabled"}})
+    assert found.fact == "wakeport-web-keep.service will not run after a reboot"
+
+
 def test_units_without_settings(layout: Layout) -> None:
     [found] = doctor.orphans(layout)
     assert found.hint == "sudo wakeport remove web"
@@ -190,7 +212,7 @@ def test_units_without_settings(layout: Layout) -> None:
     ],
 )
 def test_a_socket_that_does_not_do_its_work(state: dict[str, str], fact: str) -> None:
-    [found] = doctor.sockets(WEB, {"wakeport-web.socket": state})
+    [found] = doctor.what_waits(WEB, {"wakeport-web.socket": state})
     assert fact in found.fact
 
 
@@ -249,8 +271,8 @@ def test_needs_that_can_never_be_met(layout: Layout) -> None:
 
 def test_units_of_a_listener_that_is_gone(layout: Layout) -> None:
     found = doctor.unit_files(layout, build("web", {}), FACTS)
-    left = [one.fact for one in found if "left over" in one.fact]
+    left = [one.fact for one in found if "not asked for" in one.fact]
     assert left == [
-        "wakeport-web.socket is left over: no listener",
-        "wakeport-web.service is left over: no listener",
+        "wakeport-web.socket is not asked for any more",
+        "wakeport-web.service is not asked for any more",
     ]

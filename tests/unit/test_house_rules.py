@@ -25,6 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "proxy": GROUND,
     "runtimes": GROUND,
     "supervisor": GROUND | {"runtimes"},
+    "keep": {"lease"},
 }
 WAKE_PATH = set(ARROWS)
 
@@ -126,7 +127,7 @@ def test_nothing_is_imported_before_the_start_call() -> None:
     }
 
 
-@pytest.mark.parametrize("half", ["supervisor.life", "proxy.main", "proxy.starter"])
+@pytest.mark.parametrize("half", ["supervisor.life", "proxy.main", "proxy.starter", "keep.main"])
 def test_a_wake_imports_the_standard_library_alone_and_only_its_cheap_part(half: str) -> None:
     loaded = _modules_after(f"import wakeport.{half}")
     assert not loaded & BANNED

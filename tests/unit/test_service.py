@@ -148,7 +148,7 @@ def test_the_classic_shape_has_unix_sockets_on_both_sides() -> None:
     assert build("web", {"proxy": "systemd-socket-proxyd", "listener": [unix]})
 
 
-@pytest.mark.parametrize("name", [*NASTY, "web-container", "web.lease", "x" * 65, "é"])
+@pytest.mark.parametrize("name", [*NASTY, "web-container", "web-keep", "web.lease", "x" * 65, "é"])
 def test_a_bad_name_is_refused(name: str) -> None:
     with pytest.raises(BadInput):
         check_name(name)

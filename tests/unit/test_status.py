@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.zone import zone
 from wakeport.cli.status import cells
 from wakeport.service import build
 from wakeport.status import clients, report
@@ -25,6 +26,7 @@ AWAKE = {
         "stages": {"called": 0.01, "running": 0.2, "ready": 0.231},
     },
     "leases": [],
+    "kept": [],
     "sleeps_at": NOW + 598,
     "failure": None,
 }
@@ -64,6 +66,7 @@ def test_a_report_has_what_scripts_rely_on() -> None:
         "last_wake": AWAKE["last_wake"],
         "leases": [],
         "kept_awake_by": [],
+        "kept": [],
         "dozes_in": None,
         "sleeps_in": 598,
         "failure": None,
@@ -165,6 +168,37 @@ def test_the_table_tells_udp_from_tcp() -> None:
     several = build("web", {"listener": [{"on": on, "to": 53} for on in ("53/udp", "53", "[::1]:54/udp")]})
     _, listeners, *_ = cells(report(several, states(), {}, NOW), NOW)
     assert listeners == ":53/udp :53 [::1]:54/udp"
+
+
+SIX = 1_000_000.0 - 1_000_000 % 86400 + 18 * 3600  # on the evening of NOW's day
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ([{"by": "hand", "until": SIX}], "kept by hand until 18:00"),
+        ([{"by": "calendar", "until": SIX + 30}], "kept by calendar until 18:00:30"),
+        ([{"by": "hand", "until": SIX + 86400}], "kept by hand until 1970-01-13 18:00"),
+        ([{"by": "hand", "until": None}, {"by": "calendar", "until": SIX}], "kept by hand"),
+        (
+            [{"by": "hand", "until": NOW - 1}, {"by": "calendar", "until": SIX}],
+            "kept by calendar until 18:00",
+        ),
+    ],
+)
+def test_a_row_of_one_that_is_kept(kept: list[dict[str, Any]], said: str) -> None:
+    with zone("UTC"):
+        known = {**AWAKE, "sleeps_at": None, "kept": kept}
+        assert row(known).endswith(f"woke in 231 ms  {said}")
+        known["leases"] = [{"who": "proxy", "busy": True, "use": ["a"]}]
+        assert row(known).endswith(f"1 connection from a; {said}")
+
+
+def test_what_a_supervisor_that_is_gone_has_said_of_a_keep() -> None:
+    stale = {**AWAKE, "kept": [{"by": "hand", "until": None}]}
+    assert report(WEB, states("inactive"), stale, NOW)["kept"] == []
+    assert report(WEB, states("activating"), stale, NOW)["kept"] == stale["kept"]
+    assert report(WEB, states(), {"state": "awake"}, NOW)["kept"] == []  # an older version's
 
 
 def test_who_keeps_it_awake() -> None:

@@ -273,6 +273,37 @@ def test_the_classic_shape_has_one_target() -> None:
         units.units(wanted, FACTS)
 
 
+KEPT = ["wakeport-web-keep.timer", "wakeport-web-keep.service"]
+
+
+def test_two_more_where_it_is_kept_by_the_clock() -> None:
+    written = texts(keep=["Mon..Fri 08:00-18:00", "Sat 09:30:15-12:00", "Mon..Fri 8:00-9:00", "03:00-04:00"])
+    assert list(written)[4:] == KEPT
+    timer, keeper = (written[name] for name in KEPT)
+    assert values(timer, "OnCalendar") == [
+        "Mon..Fri *-*-* 08:00:00",
+        "Sat *-*-* 09:30:15",
+        "*-*-* 03:00:00",
+        "*-*-* 04:00:00",
+    ]
+    assert values(timer, "AccuracySec") == ["1us"]
+    assert not re.search("^On(Active|Boot|Startup|Unit)", timer, re.MULTILINE)
+    assert systemd_reads(values(keeper, "ExecStart")[0])[2:] == [
+        "/usr/local/lib/wakeport/0.1.0-12345678/keeper.py",
+        "lease=/run/wakeport/web.lease",
+        "window=Mon..Fri 08:00-18:00",
+        "window=Sat 09:30:15-12:00",
+        "window=Mon..Fri 08:00-09:00",
+        "window=03:00-04:00",
+    ]
+    assert values(keeper, "User") == ["wakeport"]
+    assert values(keeper, "RestrictAddressFamilies") == ["AF_UNIX"]
+    for text in (timer, keeper):
+        assert values(text, "After") == ["wakeport-web-container.socket"]
+        assert unit_file.owner(text) == "web"
+    assert {name: text for name, text in written.items() if name not in KEPT} == texts()
+
+
 # --- what systemd itself says; both work without PID 1 ---
 
 
@@ -291,6 +322,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "no listener, with needs": {"needs": ["db", "cache.2"]},
     "classic": {"proxy": "systemd-socket-proxyd", "listener": [{"on": "80"}]},
+    "kept": {"keep": ["Mon,Wed..Fri 08:00:30-18:00", "22:00-06:00"], "listener": [{"on": "80"}]},
 }
 
 
@@ -314,9 +346,10 @@ def test_systemd_finds_nothing_to_complain_about(on_disk: list[str]) -> None:
     assert ours == []
 
 
-def test_the_proxy_is_well_locked_up(tmp_path: Path) -> None:
-    path = tmp_path / "wakeport-web.service"
-    path.write_text(texts()["wakeport-web.service"])
+@pytest.mark.parametrize("unit", ["wakeport-web.service", "wakeport-web-keep.service"])
+def test_what_runs_as_wakeport_is_well_locked_up(tmp_path: Path, unit: str) -> None:
+    path = tmp_path / unit
+    path.write_text(texts(keep="08:00-18:00")[unit])
     command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-500:]

@@ -66,6 +66,7 @@ busy = st.fixed_dictionaries(
         "check": st.just("http:/busy") | commands,
     },
 )
+windows = st.sampled_from(["Mon..Fri 08:00-18:00", "22:00-6:00", "Sun,Sat 00:00:30-24:00"])
 SERVICE = {
     "busy": busy,
     "doze": spans | st.just("infinity"),
@@ -74,6 +75,7 @@ SERVICE = {
     "ready_within": spans,
     "idle": spans,
     "adopt": st.booleans(),
+    "keep": some(windows),
     "hold_max": st.integers(1, 10**6),
     "hold_for": spans | st.just("infinity"),
     "needs": st.lists(names, max_size=3),

@@ -22,7 +22,8 @@ def verb(name: str, follow: bool, lines: int | None) -> None:
     """Show the journal of NAME: its container's output, and what its supervisor and proxy say."""
     load(Layout(), name)
     called = names(name)
-    command = ["journalctl", f"--unit={called.supervisor}", f"--unit={called.proxy}"]
+    units = (called.supervisor, called.proxy, called.keeper)
+    command = ["journalctl", *(f"--unit={unit}" for unit in units)]
     if follow:
         command.append("--follow")
     if lines is not None:

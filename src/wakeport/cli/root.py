@@ -18,6 +18,8 @@ VERBS: Final = (
     "history",
     "wake",
     "sleep",
+    "keep",
+    "release",
     "logs",
     "units",
     "check",

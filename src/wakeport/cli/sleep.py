@@ -24,7 +24,7 @@ SETTLES_WITHIN = 0.6
 
 @click.command("sleep")
 @options.one_service
-@click.option("--force", is_flag=True, help="Also where clients are being served; their connections are cut.")
+@click.option("--force", is_flag=True, help="Also where it is kept, or serves clients: they are cut off.")
 def verb(name: str, force: bool) -> None:
     """Put NAME to sleep, and return when it is asleep. Whoever connects later wakes it again."""
     layout, systemd = Layout(), Systemd()
@@ -36,6 +36,9 @@ def verb(name: str, force: bool) -> None:
         return
     if report["state"] == AWAKE and not report["owned"]:
         raise _started_by_hand(service)
+    if report["kept"] and not force:
+        kept = status.told_of_keep(report["kept"], time.time())
+        raise InTheWay(f"{name} is {kept}", f"release it: wakeport release {name}")
     busy = [] if force else _live_clients(layout, name)
     if busy:
         more = f" and {len(busy) - NAMED} more" if len(busy) > NAMED else ""

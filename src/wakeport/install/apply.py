@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from wakeport.errors import Problem
-from wakeport.install import files, retire
+from wakeport.install import calendar, files, retire
 from wakeport.install.host import Host
 from wakeport.install.plan import Plan
 from wakeport.service import Service
@@ -26,7 +26,7 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
     called = names(service.name)
     try:
         host.provide()
-        retire.stop(host, plan.gone)
+        retire.stop(host, called, plan.gone)
         for change in plan.changes:
             _put(change.path, change.new)
         # A socket while systemd knows where it is, a service when it knows what comes next: a client
@@ -37,13 +37,15 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
             retire.forget(host, plan.gone)
         _stop(host, [unit for unit in plan.stop if not _is_socket(unit)])
         sockets = [called.lease, *([called.socket] if service.listener else [])]
-        host.systemd.enable(*sockets)
+        host.systemd.enable(*sockets, *plan.keep)
         host.systemd.start(*sockets)
         host.verify([listener.on for listener in service.listener])
         if plan.renew and called.supervisor not in plan.stop:
             _renew(host, service.name, called.supervisor, command)
         if plan.restart:
             host.systemd.restart_running(*plan.restart)
+        _keep(host, called, plan)
+        calendar.end_if_over(host, service)
     except BaseException as failure:
         with _undisturbed():
             _put_back(host, plan, called, failure)
@@ -67,6 +69,15 @@ def _stop(host: Host, units: list[str]) -> None:
         host.systemd.stop(*units)
 
 
+def _keep(host: Host, called: Names, plan: Plan) -> None:
+    """Let the clock keep the service awake; last, when the supervisor can hear of it."""
+    if plan.keep:
+        host.systemd.start(called.keep_timer)
+        # A window may be open now. A supervisor that was stopped has forgotten what it had heard of one.
+        if called.supervisor in plan.stop or not set(plan.keep).isdisjoint(plan.changed):
+            host.systemd.begin(called.keeper)
+
+
 def _is_socket(unit: str) -> bool:
     return unit.endswith(".socket")
 
@@ -80,8 +91,7 @@ def _put(path: Path, content: str | None) -> None:
 
 def _renew(host: Host, service: str, supervisor: str, command: list[str]) -> None:
     """Let a supervisor that runs take over its new command line. It keeps container, leases and clients."""
-    found = host.systemd.show([supervisor], ["MainPID"]).get(supervisor, {})
-    if found.get("MainPID", "0") != "0":
+    if host.systemd.runs(supervisor):
         files.write(host.layout.state(service) / "next", json.dumps(command).encode(), mode=0o600)
         host.systemd.hang_up(supervisor)
 
@@ -89,10 +99,10 @@ def _renew(host: Host, service: str, supervisor: str, command: list[str]) -> Non
 def _put_back(host: Host, plan: Plan, called: Names, failure: BaseException) -> None:
     """As it was: old files, old sockets. What cannot be put back is noted on the failure."""
     new = [change.path.name for change in plan.changes if change.old is None and change.path.name in called]
-    sockets = [name for name in new if _is_socket(name) and host.layout.unit(name).exists()]
+    enabled = [name for name in new if name in called.installed and host.layout.unit(name).exists()]
     steps: list[Callable[[], object]] = [lambda: _stop(host, [*plan.stop, *new])]
-    if sockets:
-        steps.append(lambda: host.systemd.disable(*sockets))
+    if enabled:
+        steps.append(lambda: host.systemd.disable(*enabled))
     steps += [partial(_put, change.path, change.old) for change in reversed(plan.changes)]
     if plan.changes:
         steps.append(host.systemd.reload)
@@ -108,6 +118,9 @@ def _put_back(host: Host, plan: Plan, called: Names, failure: BaseException) -> 
         steps.append(lambda: host.systemd.start(*listened))
     if plan.restart:
         steps.append(lambda: host.systemd.restart_running(*plan.restart))
+    if called.keep_timer in plan.changed and called.keep_timer not in new:
+        steps.append(lambda: host.systemd.enable(*called.keep))
+        steps.append(lambda: host.systemd.start(called.keep_timer))
     steps += [partial(files.remove_empty, path) for path in (host.layout.configuration, host.layout.run)]
     steps.append(host.clean)
     for step in steps:

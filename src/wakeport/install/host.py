@@ -12,7 +12,7 @@ from wakeport.install.account import Account
 from wakeport.layout import Layout
 from wakeport.place import Place
 from wakeport.systemd import Systemd
-from wakeport.units import PYTHON
+from wakeport.unit_file import PYTHON
 
 LISTENS_WITHIN = 2.0  # seconds; systemd answers `start` when it has called listen(2)
 

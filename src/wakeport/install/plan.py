@@ -31,6 +31,12 @@ class Plan(NamedTuple):
     stop: list[str]  # units that cannot go on as they are
     restart: list[str]  # units whose next process goes on with every connection, if they run
     renew: bool  # the supervisor has a new command line, which it can take over without a stop
+    keep: list[str]  # the timer and the program of its windows, where it has any
+
+    @property
+    def changed(self) -> list[str]:
+        """The names of the files that change, come or go."""
+        return [change.path.name for change in self.changes]
 
     def diff(self, layout: Layout) -> str:
         """As a unified diff, paths as the machine sees them."""
@@ -47,13 +53,9 @@ def plan(layout: Layout, service: str, units: dict[str, str], settings: str | No
         refuse_existing(layout, service)
         changes.append(Change(layout.settings(service), None, settings))
     called = names(service)
-    unit_changes = [
-        change
-        for name in (called.socket, called.proxy, called.lease, called.supervisor)
-        if (change := _change(layout.unit(name), units.get(name))).new is not None
-        or owner(change.old or "") == service
-    ]
+    unit_changes = [_change(layout.unit(name), text) for name, text in units.items()]
     refuse_foreign(unit_changes, service)
+    unit_changes += _no_longer(layout, service, [name for name in called.units if name not in units])
     gone = [change.path.name for change in unit_changes if change.new is None]
     old = dict.fromkeys(called, "") | {change.path.name: change.old or "" for change in unit_changes}
     new = dict.fromkeys(called, "") | {change.path.name: change.new or "" for change in unit_changes}
@@ -61,7 +63,9 @@ def plan(layout: Layout, service: str, units: dict[str, str], settings: str | No
     stop = [name for name in _to_stop(called, old, new) if name not in gone]
     changed_proxy = old[called.proxy] != new[called.proxy] and called.proxy not in stop
     restart = [called.proxy] if changed_proxy and _hands_over(called, old, new) else []
-    return Plan(service, changes, gone, stop, restart, _exec(old, called) != _exec(new, called))
+    renew = _exec(old, called) != _exec(new, called)
+    keep = [name for name in called.keep if name in units]
+    return Plan(service, changes, gone, stop, restart, renew, keep)
 
 
 def removal(layout: Layout, service: str) -> Plan:
@@ -70,8 +74,10 @@ def removal(layout: Layout, service: str) -> Plan:
     units = [called.socket, called.proxy, called.lease, called.supervisor]
     changes = [Change(layout.unit(name), _read(layout.unit(name)), None) for name in units]
     refuse_foreign(changes, service)
+    changes += _no_longer(layout, service, called.keep)
     changes.append(Change(layout.settings(service), _read(layout.settings(service)), None))
-    return Plan(service, [change for change in changes if change.old is not None], units, [], [], renew=False)
+    changes = [change for change in changes if change.old is not None]
+    return Plan(service, changes, units, [], [], renew=False, keep=[])
 
 
 def refuse_existing(layout: Layout, service: str) -> None:
@@ -89,6 +95,12 @@ def refuse_foreign(changes: list[Change], service: str) -> None:
                 f"{change.path} is in the way, and not wakeport's: it has no [{MARK}] section",
                 "move it away, or choose another name for the service",
             )
+
+
+def _no_longer(layout: Layout, service: str, units: list[str]) -> list[Change]:
+    """Those of `units` that are this service's go; another's file of such a name is left alone."""
+    changes = [_change(layout.unit(name), None) for name in units]
+    return [change for change in changes if change.old is not None and owner(change.old) == service]
 
 
 def listened_before(layout: Layout, service: str) -> set[str]:

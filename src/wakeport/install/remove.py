@@ -20,7 +20,7 @@ def remove(host: Host, plan: Plan) -> list[Path]:
     """
     called = names(plan.service)
     units = [change.path.name for change in plan.changes if change.path.name in called]
-    retire.stop(host, units)
+    retire.stop(host, called, units)
     for change in plan.changes:
         if change.path.name in called:
             change.path.unlink(missing_ok=True)
@@ -36,7 +36,7 @@ def remove(host: Host, plan: Plan) -> list[Path]:
 
 
 def _drop_ins(host: Host, service: str) -> list[Path]:
-    directories = [host.layout.drop_ins(name) for name in (*names(service)[:4],)]
+    directories = [host.layout.drop_ins(name) for name in names(service).units]
     for directory in directories:
         files.remove_empty(directory)
     return [path for directory in directories if directory.is_dir() for path in sorted(directory.iterdir())]

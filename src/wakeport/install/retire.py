@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from wakeport.errors import Problem
 from wakeport.install.host import Host
+from wakeport.units import Names
 
 
-def stop(host: Host, units: Sequence[str]) -> None:
-    """Stop and disable `units`, before their files are removed."""
+def stop(host: Host, called: Names, units: Sequence[str]) -> None:
+    """Stop and disable `units`, before their files are removed: then systemd knows where they are enabled."""
     if units:
-        # Sockets first and all in one job: nothing can wake what is being stopped.
-        host.systemd.stop(*sorted(units, key=lambda name: not name.endswith(".socket")))
-    sockets = [name for name in units if name.endswith(".socket")]
-    if sockets:
-        host.systemd.disable(*sockets)
+        # What starts others first, and all in one job: nothing can wake what is being stopped.
+        host.systemd.stop(*sorted(units, key=lambda name: name.endswith(".service")))
+    installed = [name for name in units if name in called.installed]
+    if installed:
+        host.systemd.disable(*installed)
 
 
 def forget(host: Host, units: Sequence[str]) -> None:

@@ -108,6 +108,10 @@ class Announcer:
         )
         self.account.leases_changed()
 
+    def kept(self, entries: list[dict[str, Any]]) -> None:
+        """Until when it is kept awake, as keep.py has it."""
+        self.status.show(kept=entries)
+
     def _tell(self, message: Message, *assignments: str, **facts: Any) -> None:
         self.leases.announce(message)
         self.status.show(*assignments, state=message["state"], **facts)

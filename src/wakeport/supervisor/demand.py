@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wakeport.loop import now
+from wakeport.supervisor.keep import Keep
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.options import Options
 
@@ -17,8 +18,9 @@ class Demand:
     whether somebody asked for it, busy or not, since that was last taken back, and `stirred_at` when.
     """
 
-    def __init__(self, leases: Leases, options: Options) -> None:
+    def __init__(self, leases: Leases, keep: Keep, options: Options) -> None:
         self.leases = leases
+        self.keep = keep
         self.options = options
         self.quiet_since: float | None = None
         self.idle_since: float | None = None
@@ -27,12 +29,22 @@ class Demand:
 
     def look(self) -> None:
         """Something about the leases has changed."""
-        needed = self.leases.busy
+        needed = self.leases.busy or self.keep.active
         self.quiet_since = None if needed else self.quiet_since or now()
         self.idle_since = None if needed or self.leases.somebody_rests else self.idle_since or now()
         if self.leases.asked:
             self.leases.asked, self.asked = False, True
             self.stirred_at = now()
+
+    def last_look(self) -> bool:
+        """Whether anybody keeps it from being stopped until this very moment: by a lease, or by a keep that
+        was said on one. If not, nobody is accepted any more.
+        """
+        if self.leases.last_look():
+            return True
+        if self.keep.active:
+            self.leases.open_door()
+        return self.keep.active
 
     def begin(self) -> None:
         """It is awake: what was before counts no more."""

@@ -28,6 +28,11 @@ class End:
             return True  # kill(1) from outside: hardly a container does that to itself
         return ORDERED in self.changes.told or not self.changes.listening
 
+    async def was_by_hand(self) -> bool:
+        """Whether somebody wants it to be asleep; the end of the runtime itself is no such word."""
+        await self._first(self.loop.spawn(self.changes.hear(ENDED)), self._wait(TOLD_WITHIN))
+        return ORDERED in self.changes.told and self.changes.listening
+
     async def is_undone(self, lease_fd: int) -> bool:
         """Whether somebody else starts it again within moments; no client on `lease_fd` waits for that."""
         # Only the runtime's own word makes us ask it: where it is being stopped, a question

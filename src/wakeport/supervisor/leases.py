@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from wakeport.lease import Decoder, Malformed, Message, encode
+from wakeport.lease import KEEP_UNTIL, KEPT_UNTIL, Decoder, Malformed, Message, encode
 from wakeport.loop import BROKEN, READ, Loop
 
 ACCEPT_AT_ONCE = 64  # connections a turn of the loop, so that a crowd does not starve the rest
@@ -68,13 +68,16 @@ class Leases:
 
     `asked` is set when somebody asks for the container: who comes, says `busy` or stirs. Whoever hears of
     the change takes it back.
+    `on_keep(who, until)` is asked what a holder's word about a keep comes to, see keep.py.
     """
 
     def __init__(self, loop: Loop, listener: socket.socket, on_change: Callable[[], None]) -> None:
         self.loop = loop
         self.listener = listener
         self.on_change = on_change
+        self.on_keep: Callable[[str, object], object] = lambda _who, _until: None
         self.holders: dict[int, Holder] = {}
+        self.message: Message = {}
         self.state = b""
         self.is_open = False
         self.asked = False
@@ -91,9 +94,9 @@ class Leases:
 
     def announce(self, message: Message) -> None:
         """Say the new state to every holder, and to whoever comes."""
-        self.state = encode(message)
+        self.message, self.state = message, encode(message)
         for holder in list(self.holders.values()):
-            self._say(holder)
+            self._say(holder, self.state)
 
     def adopt(self, holder: Holder) -> None:
         """Take in a holder with an open connection."""
@@ -142,15 +145,15 @@ class Leases:
             self.adopt(holder)
             self.asked = True
             if self.state:
-                self._say(holder)
+                self._say(holder, self.state)
         self.on_change()
 
-    def _say(self, holder: Holder) -> None:
+    def _say(self, holder: Holder, line: bytes) -> None:
         try:
-            sent = holder.connection.send(self.state, socket.MSG_NOSIGNAL)
+            sent = holder.connection.send(line, socket.MSG_NOSIGNAL)
         except OSError:
             sent = 0
-        if sent < len(self.state):
+        if sent < len(line):
             # It does not read: waiting for it would make everybody else wait.
             self._drop(holder)
 
@@ -173,9 +176,12 @@ class Leases:
                 holder.hear(message)
                 if message.get("busy") is True:
                     self.asked = True
-                    self._say(holder)
+                    self._say(holder, self.state)
                 elif message.get("stir") is True:
                     self.asked = True
+                if KEEP_UNTIL in message:
+                    until = self.on_keep(holder.who, message[KEEP_UNTIL])
+                    self._say(holder, encode({**self.message, KEPT_UNTIL: until}))
         except Malformed:
             self._drop(holder)
             return

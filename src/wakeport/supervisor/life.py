@@ -22,6 +22,7 @@ from wakeport.supervisor.chronicle import Changes
 from wakeport.supervisor.demand import Demand
 from wakeport.supervisor.doze import Doze
 from wakeport.supervisor.end import End
+from wakeport.supervisor.keep import Keep
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.needs import Needs
 from wakeport.supervisor.options import Options
@@ -82,8 +83,10 @@ class Life:
         self.told_to_renew: Future[None] = Future()
         self.stirred: Future[None] = Future()
         self.leases = Leases(loop, socket.socket(fileno=lease_fd), self._leases_changed)
-        self.demand = Demand(self.leases, options)
-        self.announcer = Announcer(Status(loop, options), self.leases)
+        self.keep = Keep(loop, options.state, self._keep_changed)
+        self.leases.on_keep = self.keep.hear
+        self.demand = Demand(self.leases, self.keep, options)
+        self.announcer = Announcer(Status(loop, options, self.keep.facts), self.leases)
         self.needs = Needs(loop, options.name, options.needs, asked, self.announcer.waking)
         self.wake = Wake(loop, options, record, runtime, self.needs, self.announcer, self.told_to_stop)
         self.changes = Changes(loop, runtime, self._container_changed)
@@ -125,7 +128,7 @@ class Life:
         if stopping:
             self.announcer.stopping(waits_for="the stop that was under way")
             await self.stop.ours(self.record.container_id or self.options.container)
-        if self.told_to_stop.done or not self.leases.last_look():
+        if self.told_to_stop.done or not self.demand.last_look():
             return None
         return Stamps(now(), now())
 
@@ -149,7 +152,7 @@ class Life:
         return awake
 
     async def _stay_awake(self, awake: Awake) -> bool:
-        """Until it is time to sleep, and sleep. True where the container ended and is back: wake it again."""
+        """Until it is time to sleep, and sleep. True where the container ended and is to be woken again."""
         self._leases_changed()
         while True:
             if awake.ended.done:
@@ -176,7 +179,7 @@ class Life:
             # Given up now, it would run on with nobody to put it to sleep.
             self._put_off("it is time to sleep, but it cannot be stopped", problem)
             return False
-        return self._is_idle(awake) and not self.leases.last_look()
+        return self._is_idle(awake) and not self.demand.last_look()
 
     def _is_idle(self, awake: Awake) -> bool:
         left = self.demand.sleeps_in
@@ -244,7 +247,7 @@ class Life:
         return self.demand.dozes_in, self.demand.sleeps_in
 
     async def _outlive(self, awake: Awake) -> bool:
-        """The container ended by itself. True where it is back at once: restarted, or recreated."""
+        """The container ended by itself. True where it is back at once (restarted, recreated), or is kept."""
         awake_for = now() - self.awake_since
         self.leases.close_door()
         self.announcer.stopping()
@@ -257,7 +260,9 @@ class Life:
         elif not await self.end.was_ordered():
             raise Failed(f"the container ended {awake_for:.1f} s after it was ready")
         if not await self.end.is_undone(self.lease_fd):
-            return False
+            if not self.keep.active or await self.end.was_by_hand():
+                return False
+            self.record.intend()
         self.wake.over()
         self.leases.open_door()
         return True
@@ -275,15 +280,20 @@ class Life:
         self.announcer.failed(self.record)
         say(f"{self.record.reason}; the next attempt is made in {delay:g} s at the earliest")
         await self.stop.undo(self.wake.awake)
-        if self.record.wait_left() <= 0 and not self.leases.last_look():
+        if self.record.wait_left() <= 0 and not self.demand.last_look():
             # The stop outlasted the back-off: whom systemd starts now would wake the container for nobody.
             return self._leave()
         return EXIT_FAILED
 
     def _leave(self) -> int:
+        self.keep.end()
         self.announcer.left(self.record)
         # What could not be stopped is not asleep: a successor, whom systemd starts, sees to that.
         return EXIT_FAILED if self.record.phase == STOPPING else EXIT_ASLEEP
+
+    def _keep_changed(self) -> None:
+        self.announcer.kept(self.keep.facts)
+        self._leases_changed()
 
     def _leases_changed(self) -> None:
         self.demand.look()

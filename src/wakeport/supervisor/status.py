@@ -20,7 +20,7 @@ PUBLISH_EVERY = 0.2  # seconds at least between two writes that only follow the 
 class Status:
     """The facts as of now. `show` changes some of them; readers see all or nothing of a change."""
 
-    def __init__(self, loop: Loop, options: Options) -> None:
+    def __init__(self, loop: Loop, options: Options, kept: list[dict[str, Any]]) -> None:
         self.loop = loop
         self.service = options.name
         self.path = options.state + "/status.json"
@@ -35,6 +35,7 @@ class Status:
             "targets": {},
             "last_wake": None,
             "leases": [],
+            "kept": kept,
             "dozes_at": None,
             "sleeps_at": None,
             "at_work": None,
