@@ -56,6 +56,13 @@ class Announcer:
         self.account.goes_on(awake.container.pid)
         self.account.enter(DOZING)
 
+    def pushed_out(self, before: int, after: int, why_not: str) -> None:
+        """How many bytes of memory it had before it dozed and has now, or why they stay."""
+        memory = {"before": before, "after": after, "stays": why_not or None}
+        self.status.show(memory=memory)
+        if not why_not:
+            self.account.freed(after)
+
     def stopping(self, *assignments: str, waits_for: str | None = None) -> None:
         self._tell(
             {"state": STOPPING}, *assignments, waits_for=waits_for, targets={}, sleeps_at=None, dozes_at=None
@@ -120,6 +127,7 @@ class Announcer:
 def _known(awake: Awake) -> dict[str, Any]:
     return {
         "waits_for": None,
+        "memory": None,
         "targets": awake.targets,
         "container_id": awake.container.id,
         "owned": awake.owned,

@@ -6,7 +6,7 @@ being busy can then stir, and is heard before or right after the freeze.
 
 from __future__ import annotations
 
-from wakeport.loop import now
+from wakeport.loop import Loop, now
 from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.supervisor.announce import Announcer
@@ -23,8 +23,15 @@ class Doze:
     """
 
     def __init__(
-        self, record: Record, runtime: Docker, announcer: Announcer, demand: Demand, changes: Changes
+        self,
+        loop: Loop,
+        record: Record,
+        runtime: Docker,
+        announcer: Announcer,
+        demand: Demand,
+        changes: Changes,
     ) -> None:
+        self.loop = loop
         self.record = record
         self.runtime = runtime
         self.announcer = announcer
@@ -57,6 +64,21 @@ class Doze:
             self.may_come_late = True
             self._runs(awake, Stamps(now(), now()))
             raise
+
+    async def push_out(self, awake: Awake) -> None:
+        """Free its memory, piece by piece, until somebody asks for it or no more goes."""
+        from wakeport.runtimes.reclaim import CannotReclaim, memory_of, steps  # most never doze
+
+        pid, why = awake.container.pid, ""
+        before = memory_of(pid)
+        try:
+            for _ in steps(pid):
+                await self.loop.sleep(0)
+                if self.demand.asked or awake.ended.done:
+                    break
+        except (CannotReclaim, OSError) as reason:
+            why = str(reason)
+        self.announcer.pushed_out(before, memory_of(pid), why)
 
     async def thaw(self, awake: Awake) -> None:
         """Raises RuntimeProblem."""

@@ -90,7 +90,7 @@ class Life:
         self.needs = Needs(loop, options.name, options.needs, asked, self.announcer.waking)
         self.wake = Wake(loop, options, record, runtime, self.needs, self.announcer, self.told_to_stop)
         self.changes = Changes(loop, runtime, self._container_changed)
-        self.doze = Doze(record, runtime, self.announcer, self.demand, self.changes)
+        self.doze = Doze(loop, record, runtime, self.announcer, self.demand, self.changes)
         self.work = Work(loop, options, runtime, self.wake.readiness)
         self.end = End(loop, runtime, self.changes, self.told_to_stop)
         self.stop = Stop(loop, options, record, runtime)
@@ -163,13 +163,13 @@ class Life:
             if self.told_to_stop.done or await self._may_sleep(awake):
                 await self._stop()
                 return False
-            await self._look_for_work(awake)
+            await self._is_at_work(awake)
             await self._doze_or_thaw(awake)
             await self._something(self._next_look(awake), awake.ended, self.told_to_renew)
 
     async def _may_sleep(self, awake: Awake) -> bool:
         """Whether it is time, the runtime is there to stop it, and nobody has come until this very moment."""
-        if not self._is_idle(awake) or await self._is_at_work(awake):
+        if not self._is_idle(awake) or await self._is_at_work(awake, deciding=True):
             return False
         try:
             await self.runtime.look(awake.container.id)
@@ -190,38 +190,30 @@ class Life:
         self.demand.put_off(TRY_AGAIN_AFTER)
         self._leases_changed()
 
-    async def _look_for_work(self, awake: Awake) -> None:
-        """Nobody holds a lease, but that is not all that counts."""
+    async def _is_at_work(self, awake: Awake, deciding: bool = False) -> bool:
+        """Whether it is, although nobody holds a lease: then its times begin anew."""
         if self.demand.quiet_since is None or self.doze.is_frozen:
             self.work.forget()
-            return
-        found = self.work.found
-        if await self.work.is_seen(awake):
-            self._renew_demand()
-        elif found != self.work.found:
-            self._leases_changed()
-
-    async def _is_at_work(self, awake: Awake) -> bool:
-        """Before it is put to sleep it is looked at once more."""
-        if self.doze.is_frozen or not await self.work.is_seen(awake, deciding=True):
             return False
-        self._renew_demand()
-        return True
-
-    def _renew_demand(self) -> None:
-        self.demand.renew()
-        self._leases_changed()
+        found = self.work.found
+        seen = await self.work.is_seen(awake, deciding)
+        if seen:
+            self.demand.renew()
+        if seen or found != self.work.found:
+            self._leases_changed()
+        return seen
 
     async def _doze_or_thaw(self, awake: Awake) -> None:
         await self.doze.notice(awake)
         if self.doze.is_asked:
             await self.wake.needs_ready()
             await self.doze.thaw(awake)
-        elif self.doze.is_due(awake) and not await self._is_at_work(awake):
+        elif self.doze.is_due(awake) and not await self._is_at_work(awake, deciding=True):
             try:
                 await self.doze.freeze(awake)
                 if self.doze.is_frozen:
                     self.needs.rest()
+                    await self.doze.push_out(awake)
             except RuntimeProblem as problem:
                 if not awake.ended.done:
                     self._put_off("it is time to doze, but it cannot be frozen", problem)
