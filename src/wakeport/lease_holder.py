@@ -123,7 +123,7 @@ class LeaseHolder:
     def take_over_predecessor(self, sock: socket.socket) -> None:
         """There is a supervisor that the process before this one saw stopping, and waited for."""
         self.predecessor = LeaseConnection(
-            self.loop, self.path, lambda _message: None, self._on_predecessor_end, sock
+            self.loop, self.path, self._on_predecessor_word, self._on_predecessor_end, sock
         )
 
     def report(self, use: list[str], last: list[float | None]) -> None:
@@ -186,8 +186,14 @@ class LeaseHolder:
         self._part_from_predecessor()
         if self.connection is not None:
             self.predecessor, self.connection = self.connection, None
-            self.predecessor.heard = lambda _message: None
+            self.predecessor.heard = self._on_predecessor_word
             self.predecessor.ended = self._on_predecessor_end
+
+    def _on_predecessor_word(self, message: Message) -> None:
+        """One that saw another's stop through goes on itself, and would count our old lease too."""
+        if message.get("state") != STOPPING:
+            self._part_from_predecessor()
+            self.outlived()
 
     def _on_predecessor_end(self) -> None:
         self.predecessor = None

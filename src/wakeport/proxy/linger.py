@@ -29,6 +29,10 @@ class Linger:
 
     def nobody(self) -> None:
         self.since = now()
+        if self.timer is not None and self.timer.when > self.since + RELEASE_AFTER:
+            # Set for the end of an earlier silence, it would keep the container awake until then.
+            self.timer.cancel()
+            self.timer = None
         if self.timer is None:
             self.timer = self.loop.call_in(RELEASE_AFTER, self._look)
 

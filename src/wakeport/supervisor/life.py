@@ -126,8 +126,11 @@ class Life:
         if cooling:
             await self._cool_down()
         if stopping:
+            # As in a stop of our own, who comes waits in the backlog: told that we stop, they would ask anew.
+            self.leases.close_door()
             self.announcer.stopping(waits_for="the stop that was under way")
             await self.stop.ours(self.record.container_id or self.options.container)
+            self.leases.open_door()
         if self.told_to_stop.done or not self.demand.last_look():
             return None
         return Stamps(now(), now())
