@@ -40,6 +40,11 @@ class Linger:
         self.since = None
         self.released = False
 
+    def stay_no_longer(self) -> None:
+        """Leave now, where that was due before and put off: what there was to stay for may be over."""
+        if self.since is not None and now() - self.since >= LEAVE_AFTER:
+            self.leave()
+
     def _look(self) -> None:
         self.timer = None
         if self.since is None:

@@ -179,7 +179,7 @@ class Proxy:
             self.patience.answered()
             if state == DOZING:
                 self.on_dozing()
-        self.linger_if_empty()
+        self.linger.stay_no_longer()
 
     def on_dozing(self) -> None:
         """It is frozen in this moment. Who waits has it thawed, unless that has been asked for already."""
@@ -209,7 +209,7 @@ class Proxy:
     def on_lease_lost(self) -> None:
         self.on_not_awake()
         self.expect_supervisor()
-        self.linger_if_empty()
+        self.linger.stay_no_longer()
 
     def on_outlived(self) -> None:
         """The predecessor has stopped: only now does its successor's time begin."""
