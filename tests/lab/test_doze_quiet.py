@@ -53,7 +53,9 @@ def uses_nothing(web: Service) -> None:
     while time.monotonic() - began < WATCHED:
         assert web.status["state"] == "dozing"
         time.sleep(0.2)
-    assert web.processor_time == used
+    # A timer that is due wakes a frozen task for as long as it takes to freeze it again: 25 us in a minute
+    # of PostgreSQL's (measured).
+    assert web.processor_time - used < 1000
     assert web.processes == ours
     # A sweep of the proxy for peers that have vanished, once in 30 s, may be one of these 10 ms.
     assert all(web.ticks(pid) - before <= 1 for pid, before in zip(ours, ticks, strict=True))
