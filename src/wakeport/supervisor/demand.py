@@ -25,7 +25,12 @@ class Demand:
         self.quiet_since: float | None = None
         self.idle_since: float | None = None
         self.asked = False
-        self.stirred_at = 0.0
+        self.asked_at = self.stirred_at = 0.0
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether somebody, or a keep, wants it to run."""
+        return self.quiet_since is None
 
     def look(self) -> None:
         """Something about the leases has changed."""

@@ -298,7 +298,7 @@ class Life:
     def _leases_changed(self) -> None:
         self.demand.look()
         self.needs.consider(self.leases.holders.values())
-        self.announcer.holders(*self._depths_in(self.wake.awake), self.work.found)
+        self.announcer.holders(*self._depths_in(self.wake.awake), self.work.found, self.demand.is_needed)
         self.stirred.set(None)
 
     def _container_changed(self) -> None:
