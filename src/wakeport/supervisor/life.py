@@ -342,7 +342,7 @@ class Life:
         awake = await self.wake.go_on(handover.heard_until)
         self.awake_since = handover.awake_since
         self.demand.quiet_since, self.demand.idle_since = handover.quiet_since, handover.idle_since
-        self.doze.is_frozen = handover.frozen
+        self.doze.is_frozen, self.changes.missed = handover.frozen, True  # nobody listened in between
         if handover.frozen:
             self.announcer.dozing(awake)
         else:

@@ -1,0 +1,163 @@
+"""What happens in the moments in which a container is being frozen or thawed, and behind wakeport's back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from lab.images import PAGE
+from tests.lab import clients
+from tests.lab.applications import web_server
+from tests.lab.rounds import rounds
+from tests.lab.services import AddService, Service, eventually
+
+DOCKER = "docker.service"
+
+
+def paused(web: Service) -> bool:
+    return web.lab.docker("inspect", "--format={{.State.Paused}}", web.container) == "true"
+
+
+def somebody_is_busy(web: Service) -> bool:
+    return any(lease["busy"] for lease in web.status["leases"])
+
+
+@contextmanager
+def slow_docker(web: Service) -> Iterator[None]:
+    """The Engine takes calls, and answers them after the block."""
+    [engine] = web.pids(DOCKER)
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(engine, signal.SIGCONT)
+
+
+@pytest.fixture
+def live_restore(lab: Lab) -> Iterator[None]:
+    """A Docker whose containers outlive it."""
+    settings = lab.root / "etc/docker/daemon.json"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text('{"live-restore": true}')
+    lab.run(["systemctl", "restart", DOCKER])
+    yield
+    settings.unlink()
+    lab.run(["systemctl", "restart", "docker.socket", DOCKER])
+
+
+@pytest.fixture
+def shared(lab: Lab) -> Iterator[Path]:
+    """A directory that a container has as /shared, by `--volume=/run/shared:/shared`."""
+    directory = lab.root / "run/shared"
+    directory.mkdir()
+    yield directory
+    lab.run(["rm", "-r", "/run/shared"])
+
+
+@pytest.mark.usefixtures("live_restore")
+def test_frozen_by_a_person_while_docker_has_not_been_listened_to(service: AddService) -> None:
+    web = service("web", "--doze=1h", idle="2h")
+    assert web.get().served
+    web.systemctl("restart", DOCKER)
+    web.lab.docker("pause", "web")
+    web.reaches("dozing")
+    answer = web.get()
+    assert answer.served, answer
+
+
+@pytest.mark.usefixtures("live_restore")
+def test_frozen_by_a_person_before_it_was_to_be_frozen(service: AddService) -> None:
+    """The Engine refuses to freeze what is frozen; it is so all the same."""
+    web = service("web", "--doze=4s", idle="2h")
+    assert web.get().served
+    web.systemctl("restart", DOCKER)
+    web.lab.docker("pause", "web")
+    web.reaches("dozing")
+    time.sleep(1)
+    assert web.status["state"] == "dozing"
+    answer = web.get()
+    assert answer.served, answer
+
+
+def test_frozen_by_a_person_while_it_wakes(service: AddService) -> None:
+    web = service("web", "--listen=81=/run/second.sock", "--doze=1h", idle="2h")
+    with clients.connect(web.lab) as first:
+        eventually("only the other target is missing", lambda: "second" in str(web.status.get("waits_for")))
+        web.lab.docker("pause", "web")
+        listen = "import signal, socket; s = socket.socket(1); s.bind('/run/second.sock'); s.listen(); "
+        with web.lab.popen(["python3", "-c", f"{listen}signal.pause()"]) as second:
+            try:
+                eventually("it is noticed", lambda: web.moments(web.units.supervisor, "web is dozing"))
+            finally:
+                second.kill()
+        answer = web.get()
+        assert answer.served, answer
+        assert clients.ask(first) == PAGE
+    web.lab.run(["rm", "/run/second.sock"])
+
+
+def test_restarted_by_a_person_while_it_dozes(service: AddService) -> None:
+    """It stays ours, and sleeps again."""
+    web = service("web", "--doze=300ms", idle="6s")
+    assert web.get().served
+    for _ in range(rounds(3, full=20)):
+        web.reaches("dozing")
+        started = web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
+        web.lab.docker("restart", "web")
+        assert started != web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
+        answer = web.get()
+        assert answer.served, answer
+        assert web.status["owned"]
+    web.falls_asleep()
+
+
+@pytest.mark.parametrize("order", [["rm", "--force"], ["stop"], ["kill"]])
+def test_ended_by_a_person_while_it_dozes(service: AddService, order: list[str]) -> None:
+    """That is no failure, after which clients would be turned away."""
+    web = service("web", "--doze=300ms", idle="1h")
+    for _ in range(rounds(3, full=20)):
+        answer = web.get()
+        assert answer.served, answer
+        web.reaches("dozing")
+        web.lab.docker(*order, "web")
+        web.falls_asleep()
+        assert web.status["failure"] is None
+        if "rm" in order:
+            web.lab.create("web")
+
+
+def test_a_client_comes_behind_a_persons_freeze_that_is_not_seen_yet(
+    service: AddService, shared: Path
+) -> None:
+    web = service(
+        "web", "--doze=1h", command=web_server(), create=["--volume=/run/shared:/shared"], idle="2h"
+    )
+    web.settings("[busy]\ncheck = \"exec:sh -c 'touch /shared/asked; sleep 3; false'\"")
+    assert web.get().served
+    eventually("it is asked whether it is busy", (shared / "asked").exists)
+    web.lab.docker("pause", "web")
+    answer = web.get()
+    assert answer.served, answer
+
+
+def test_a_client_comes_and_goes_during_the_last_check(service: AddService, shared: Path) -> None:
+    """The time until the doze begins anew behind it."""
+    web = service(
+        "web", "--doze=4s", command=web_server(), create=["--volume=/run/shared:/shared"], idle="2h"
+    )
+    web.settings("[busy]\ncheck = \"exec:sh -c 'touch /shared/asked; sleep 2; false'\"")
+    assert web.get().served
+    eventually("it is looked at", (shared / "asked").exists)
+    (shared / "asked").unlink()
+    eventually("it is looked at once more", (shared / "asked").exists)
+    assert web.get().served
+    gone = time.monotonic()
+    web.reaches("dozing")
+    assert time.monotonic() - gone > 4
