@@ -61,6 +61,21 @@ def shared(lab: Lab) -> Iterator[Path]:
     lab.run(["rm", "-r", "/run/shared"])
 
 
+def test_a_client_and_an_upgrade_come_while_the_freeze_is_under_way(service: AddService) -> None:
+    """What the older self has heard, and not acted on, must not be lost with it."""
+    web = service("web", "--doze=500ms", idle="1h")
+    assert web.get().served
+    [supervisor] = web.pids(web.units.supervisor)
+    with slow_docker(web):
+        web.reaches("dozing")
+        client = clients.connect(web.lab)
+        eventually("it has been asked", lambda: somebody_is_busy(web))
+        os.kill(supervisor, signal.SIGHUP)
+    with client:
+        assert clients.ask(client) == PAGE
+    assert web.pids(web.units.supervisor) == [supervisor]
+
+
 @pytest.mark.usefixtures("live_restore")
 def test_frozen_by_a_person_while_docker_has_not_been_listened_to(service: AddService) -> None:
     web = service("web", "--doze=1h", idle="2h")
