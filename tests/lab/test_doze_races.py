@@ -15,10 +15,28 @@ from lab import Lab
 from lab.images import PAGE
 from tests.lab import clients
 from tests.lab.applications import web_server
+from tests.lab.programs import python
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service, eventually
 
 DOCKER = "docker.service"
+
+# On SIGTERM it says goodbye to the service db, and that it could.
+SAYS_GOODBYE = """
+import http.server, os, signal, threading, urllib.request
+
+def goodbye(*_):
+    urllib.request.urlopen("http://db/").read()
+    open("/shared/goodbye", "w").close()
+    os._exit(0)
+
+signal.signal(signal.SIGTERM, goodbye)
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.ThreadingHTTPServer(("", 80), Page).serve_forever()
+"""
 
 
 def paused(web: Service) -> bool:
@@ -176,3 +194,18 @@ def test_a_client_comes_and_goes_during_the_last_check(service: AddService, shar
     gone = time.monotonic()
     web.reaches("dozing")
     assert time.monotonic() - gone > 4
+
+
+def test_what_is_needed_is_there_for_the_last_words_of_what_dozed(
+    service: AddService, lab: Lab, shared: Path
+) -> None:
+    lab.docker("network", "create", "ours")
+    db = service("db", "--doze=300ms", command=web_server(), create=["--network=ours"], listen=81, idle="1s")
+    create = ["--network=ours", "--volume=/run/shared:/shared"]
+    app = service("app", "--doze=300ms", "--needs=db", command=python(SAYS_GOODBYE), create=create, idle="4s")
+    assert app.get().status == 200
+    app.reaches("dozing")
+    db.reaches("dozing")
+    app.falls_asleep()
+    assert (shared / "goodbye").exists()
+    db.falls_asleep()

@@ -269,6 +269,7 @@ class Life:
 
     async def _stop(self) -> None:
         """Put it to sleep. Clients that come meanwhile wait in the backlog for the next supervisor."""
+        await self.needs.rest_no_more()
         self.leases.close_door()
         self.announcer.stopping("STOPPING=1")
         await self.stop.undo(self.wake.awake)
