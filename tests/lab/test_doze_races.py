@@ -15,7 +15,7 @@ from lab import Lab
 from lab.images import PAGE
 from tests.lab import clients
 from tests.lab.applications import web_server
-from tests.lab.programs import python
+from tests.lab.programs import DIES_AT_ONCE, ECHOES, python
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service, eventually
 
@@ -209,3 +209,20 @@ def test_what_is_needed_is_there_for_the_last_words_of_what_dozed(
     app.falls_asleep()
     assert (shared / "goodbye").exists()
     db.falls_asleep()
+
+
+def test_the_supervisor_of_a_silent_client_is_killed_while_it_dozes(service: AddService) -> None:
+    """Its successor has to learn that it must not stop the container."""
+    pool = service("pool", "--doze=500ms", command=python(ECHOES), create=[DIES_AT_ONCE], idle="2s")
+    pool.settings('[busy]\nconnections = "1K in 1s"\nsilent = "doze"')
+    with clients.connect(pool.lab) as client:
+        client.sendall(b"query")
+        assert client.recv(5) == b"query"
+        pool.reaches("dozing")
+        [before] = pool.pids(pool.units.supervisor)
+        assert pool.kill(pool.units.supervisor)
+        eventually("its successor", lambda: pool.pids(pool.units.supervisor) not in ([], [before]))
+        time.sleep(5)  # longer than idle
+        client.sendall(b"again")
+        assert client.recv(5) == b"again"
+    pool.falls_asleep()
