@@ -15,7 +15,7 @@ from wakeport.activation import listening_fds
 from wakeport.loop import Future, Loop, any_of, now
 from wakeport.runtimes.docker.begin import Begun
 from wakeport.runtimes.docker.runtime import Docker
-from wakeport.runtimes.problems import Missing, RuntimeProblem
+from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
@@ -172,9 +172,7 @@ class Life:
         if not self._is_idle(awake) or await self._is_at_work(awake):
             return False
         try:
-            await self.runtime.look(awake.container.id)
-        except Missing:
-            pass
+            await self.runtime.exists(awake.container.id)
         except RuntimeProblem as problem:
             # Given up now, it would run on with nobody to put it to sleep.
             self._put_off("it is time to sleep, but it cannot be stopped", problem)
@@ -269,9 +267,9 @@ class Life:
 
     async def _stop(self) -> None:
         """Put it to sleep. Clients that come meanwhile wait in the backlog for the next supervisor."""
-        await self.needs.rest_no_more()
         self.leases.close_door()
         self.announcer.stopping("STOPPING=1")
+        await self.needs.rest_no_more()
         await self.stop.undo(self.wake.awake)
         self.record.forgive()
 
