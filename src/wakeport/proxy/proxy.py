@@ -121,10 +121,8 @@ class Proxy:
 
     def mind_the_room(self) -> None:
         """Whoever has no place in it stays in the kernel's backlog. Those before a page wait as well."""
-        if len(self.room) + (len(self.pages) if self.pages else 0) >= self.given.hold_max:
-            self.door.pause()
-        else:
-            self.door.resume()
+        is_full = len(self.room) + (len(self.pages) if self.pages else 0) >= self.given.hold_max
+        (self.door.pause if is_full else self.door.resume)()
 
     def on_held_long(self, client: Client) -> None:
         reason = f"the container was not awake within {self.given.hold_for:g} s of this client's arrival"
@@ -208,6 +206,8 @@ class Proxy:
 
     def on_lease_lost(self) -> None:
         self.on_not_awake()
+        if self.traffic is not None:
+            self.traffic.await_no_more()
         self.expect_supervisor()
         self.linger.stay_no_longer()
 

@@ -102,8 +102,10 @@ class Announcer:
         )
         self.account.enter(FAILED if record.attempts else ASLEEP, reason=record.reason)
 
-    def holders(self, dozes_in: float | None, sleeps_in: float | None, at_work: str) -> None:
+    def holders(self, dozes_in: float | None, sleeps_in: float | None, at_work: str, needed: bool) -> None:
         """Who holds leases, and in how many seconds that lets the container doze, and be stopped.
+
+        `needed` says whether a lease or a keep is a reason to run.
 
         `at_work` is what it does although nobody holds one; empty where nothing is known of that.
         """
@@ -113,7 +115,7 @@ class Announcer:
             dozes_at=_at(dozes_in),
             sleeps_at=_at(sleeps_in),
         )
-        self.account.leases_changed()
+        self.account.leases_changed(needed or bool(at_work))
 
     def kept(self, entries: list[dict[str, Any]]) -> None:
         """Until when it is kept awake, as keep.py has it."""

@@ -15,7 +15,7 @@ from wakeport.activation import listening_fds
 from wakeport.loop import Future, Loop, any_of, now
 from wakeport.runtimes.docker.begin import Begun
 from wakeport.runtimes.docker.runtime import Docker
-from wakeport.runtimes.problems import Missing, RuntimeProblem
+from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
@@ -160,8 +160,8 @@ class Life:
         while True:
             if awake.ended.done:
                 return await self._outlive(awake)
-            if self.told_to_renew.done:
-                self._renew()
+            if self.told_to_renew.done and not self.doze.is_asked:
+                self._renew()  # who has asked would not ask again
             self._forgive_if_due()
             if self.told_to_stop.done or await self._may_sleep(awake):
                 await self._stop()
@@ -175,9 +175,7 @@ class Life:
         if not self._is_idle(awake) or await self._is_at_work(awake, deciding=True):
             return False
         try:
-            await self.runtime.look(awake.container.id)
-        except Missing:
-            pass
+            await self.runtime.exists(awake.container.id)
         except RuntimeProblem as problem:
             # Given up now, it would run on with nobody to put it to sleep.
             self._put_off("it is time to sleep, but it cannot be stopped", problem)
@@ -266,6 +264,7 @@ class Life:
         """Put it to sleep. Clients that come meanwhile wait in the backlog for the next supervisor."""
         self.leases.close_door()
         self.announcer.stopping("STOPPING=1")
+        await self.needs.rest_no_more()
         await self.stop.undo(self.wake.awake)
         self.record.forgive()
 
@@ -293,7 +292,7 @@ class Life:
     def _leases_changed(self) -> None:
         self.demand.look()
         self.needs.consider(self.leases.holders.values())
-        self.announcer.holders(*self._depths_in(self.wake.awake), self.work.found)
+        self.announcer.holders(*self._depths_in(self.wake.awake), self.work.found, self.demand.is_needed)
         self.stirred.set(None)
 
     def _container_changed(self) -> None:
@@ -337,7 +336,7 @@ class Life:
         awake = await self.wake.go_on(handover.heard_until)
         self.awake_since = handover.awake_since
         self.demand.quiet_since, self.demand.idle_since = handover.quiet_since, handover.idle_since
-        self.doze.is_frozen = handover.frozen
+        self.doze.is_frozen, self.changes.missed = handover.frozen, True  # nobody listened in between
         if handover.frozen:
             self.announcer.dozing(awake)
         else:
