@@ -49,7 +49,9 @@ class Announcer:
                 awake.container.pid, awake.woken, stamps.began, stamps.ready, last_wake["stages"]
             )
         else:
+            # It was awake before, or is so by another's hand: nobody has waited for this.
             self.account.goes_on(awake.container.pid)
+            self.account.enter(AWAKE)
 
     def dozing(self, awake: Awake) -> None:
         self._tell({"state": DOZING}, "READY=1", **_known(awake), dozes_at=None)

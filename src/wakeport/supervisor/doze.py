@@ -15,6 +15,9 @@ from wakeport.supervisor.chronicle import Changes
 from wakeport.supervisor.demand import Demand
 from wakeport.supervisor.record import DOZING, Record
 
+# Seconds from a freeze to the runtime's word of it, at most: who came in between may hang in it.
+TOLD_WITHIN = 0.5
+
 
 class Doze:
     """`is_frozen` from the moment in which the freeze call is made, to the one in which it is undone.
@@ -62,7 +65,7 @@ class Doze:
             await self.runtime.freeze(awake.container)
         except RuntimeProblem:
             self.may_come_late = True
-            self._runs(awake, Stamps(now(), now()))
+            self._runs(awake, Stamps(0.0, 0.0))
             raise
 
     async def push_out(self, awake: Awake) -> None:
@@ -86,6 +89,7 @@ class Doze:
         stamps = Stamps(self.demand.asked_at, now())
         self.changes.frozen = None
         await self.runtime.thaw(awake.container)
+        stamps.running = stamps.ready = now()
         self._runs(awake, stamps)
 
     async def notice(self, awake: Awake) -> None:
@@ -111,17 +115,16 @@ class Doze:
         if paused:
             self.is_frozen = True
             late = self.may_come_late and self.demand.quiet_since is None
-            self.demand.asked = late or self.demand.asked_at > self.changes.since
+            self.demand.asked = late or self.demand.asked_at > self.changes.since - TOLD_WITHIN
             self.may_come_late = False
             self.record.dozing()
             self.announcer.dozing(awake)
         else:
             self.demand.stirred_at = now()
-            self._runs(awake, Stamps(now(), now()))
+            self._runs(awake, Stamps(0.0, 0.0))
 
     def _runs(self, awake: Awake, stamps: Stamps) -> None:
         self.is_frozen = False
-        stamps.running = stamps.ready = now()
         self.announcer.awake(awake, stamps)
         if awake.owned:
             self.record.own(awake.container.id, awake.container.started_at)

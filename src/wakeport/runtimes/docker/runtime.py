@@ -83,9 +83,9 @@ class Docker:
             refusal = problem(exchange.status, await exchange.body())
         finally:
             exchange.close()
-        # The Engine answers 409 to the start of a paused container.
-        if exchange.status == 409 and (await self.look()).paused:
-            await self._thaw(self.name)
+        # The Engine answers 409 to the start of a paused container; since then somebody may have thawed it.
+        if exchange.status == 409 and (found := await self.look()).running:
+            await self.thaw(found)
             return False
         raise refusal
 
@@ -172,7 +172,7 @@ class Docker:
         try:
             # Engine 20.10 thaws a container that it stops, others were seen to wait for it for ever.
             if (await self.look(container.id)).paused:
-                await self._thaw(container.id)
+                await self.thaw(container)
             await self.engine.call(
                 "POST", f"/containers/{container.id}/stop", within=container.stop_timeout + STOP_MARGIN
             )
