@@ -15,7 +15,7 @@ from wakeport.supervisor.chronicle import Changes
 from wakeport.supervisor.demand import Demand
 from wakeport.supervisor.record import DOZING, Record
 
-# Seconds from a freeze to the runtime's word of it, at most: who came in between may hang in it.
+# Seconds from a freeze to the runtime's word of it, at most: who came in between hangs in it.
 TOLD_WITHIN = 0.5
 
 
@@ -114,8 +114,10 @@ class Doze:
             return
         if paused:
             self.is_frozen = True
-            late = self.may_come_late and self.demand.quiet_since is None
-            self.demand.asked = late or self.demand.asked_at > self.changes.since - TOLD_WITHIN
+            in_use = self.demand.quiet_since is None
+            early = TOLD_WITHIN if in_use else 0.0
+            since_then = self.demand.asked_at > self.changes.since - early
+            self.demand.asked = since_then or (in_use and self.may_come_late)
             self.may_come_late = False
             self.record.dozing()
             self.announcer.dozing(awake)
