@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import threading
 
-from tests.fd.conftest import Holder, House, everything
+from tests.fd.conftest import PATIENCE, Holder, House, everything
 from wakeport.proxy.linger import LEAVE_AFTER
+
+ANSWER = 64 << 20  # bytes; more than all buffers on the way hold
 
 
 def served_once(house: House, *words: str) -> Holder:
@@ -151,3 +154,53 @@ def test_much_over_a_silent_connection_is_as_good_as_a_new_one(house: House) -> 
     lease.hear_until(lambda message: message.get("stir") is True)
     lease.awake(house.targets[0].port)
     assert lease.hear_until(lambda message: "busy" in message)["busy"] is True
+
+
+def read(client: socket.socket, size: int) -> None:
+    while size:
+        data = client.recv(min(size, 1 << 20))
+        assert data
+        size -= len(data)
+
+
+def slow_reader(house: House) -> tuple[socket.socket, Holder]:
+    """A client that has read nothing of its answer for so long that it counts no more, and the lease."""
+    target = house.target(lambda sock: sock.sendall(bytes(ANSWER)) if sock.recv(1) else None)
+    house.proxy("doze=yes", "counts=100/1")
+    client = house.client(say=b"?")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    lease.hear_until(lambda message: message.get("busy") is False)
+    return client, lease
+
+
+def test_who_reads_on_after_a_pause_has_the_container_thawed(house: House) -> None:
+    """It says nothing, as a download does: what is left of its answer only the container can send."""
+    client, lease = slow_reader(house)
+    lease.tell("dozing")
+    read(client, ANSWER // 2)
+    assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+    lease.awake(house.targets[0].port)
+    read(client, ANSWER // 2)
+
+
+def test_what_comes_late_out_of_a_frozen_container_leaves_the_client_able_to_stir(house: House) -> None:
+    """More than the client takes at once: from then on its socket is watched for something else."""
+    last = threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        sock.sendall(sock.recv(5))
+        last.wait(PATIENCE)
+        sock.sendall(bytes(ANSWER))
+
+    target = house.target(serve)
+    house.proxy("doze=yes", "counts=100/1")
+    client = house.client(say=b"hello")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert client.recv(5) == b"hello"
+    lease.hear_until(lambda message: message.get("busy") is False)
+    lease.tell("dozing")
+    last.set()
+    read(client, ANSWER // 2)
+    assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from wakeport.lease_holder import LeaseHolder
-from wakeport.loop import WRITE, Loop, now
+from wakeport.loop import Loop, now
 from wakeport.proxy.pulse import said_ago
 from wakeport.proxy.relay import Relay, Side
 
@@ -98,7 +98,7 @@ class Traffic:
             return
         self.trapped = [relay.client for relay in self.meters]
         for side in self.trapped:
-            self.loop.divert(side.fd, self._trap(side))
+            side.divert(self._trap(side))
 
     def _spoke_just_now(self, relay: Relay, meter: Meter) -> bool:
         ago = said_ago(relay.client.sock)
@@ -110,12 +110,13 @@ class Traffic:
         trapped, self.trapped = self.trapped, []
         for side in trapped:
             if not side.relay.finished:
-                self.loop.divert(side.fd, side.on_event)
+                side.divert(None)
         self._tick_later()
 
     def _trap(self, side: Side) -> Callable[[int], None]:
         def on_event(events: int) -> None:
-            if events != WRITE and not events & select.EPOLLERR:
+            # Also where it only takes bytes again: what follows these may have to come from the container.
+            if not events & select.EPOLLERR:
                 self.lease.stir()
                 self.await_no_more()
             side.on_event(events)
