@@ -204,3 +204,39 @@ def test_what_comes_late_out_of_a_frozen_container_leaves_the_client_able_to_sti
     last.set()
     read(client, ANSWER // 2)
     assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+
+
+def test_who_rests_says_so_to_the_successor_of_one_that_crashed_in_a_doze(house: House) -> None:
+    _, lease = silent_one(house, "silent=doze")
+    lease.tell("dozing")
+    lease.close()
+    successor = house.lease.accept()
+    successor.awake(house.targets[0].port)
+    word = successor.hear_until(lambda message: "busy" in message)
+    assert word == {"busy": False, "rests": True}
+
+
+def test_a_silent_one_can_stir_the_successor_of_a_supervisor_that_crashed(house: House) -> None:
+    """Whoever holds nothing has to hear of the next doze all the same."""
+    client, lease = silent_one(house)
+    lease.close()
+    successor = house.lease.accept()
+    successor.awake(house.targets[0].port)
+    successor.hear_until(lambda message: message.get("busy") is False)
+    successor.tell("dozing")
+    client.sendall(b"ping")
+    assert successor.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+
+
+def test_who_rests_does_not_wake_what_was_put_to_sleep_by_order(house: House) -> None:
+    """The target has ended its side; the client has not, and may never."""
+    target = house.target(lambda sock: sock.sendall(sock.recv(5)))
+    house.proxy("doze=yes", "counts=100/1", "silent=doze")
+    client = house.client(say=b"hello")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert everything(client) == b"hello"
+    lease.hear_until(lambda message: message.get("rests") is True)
+    lease.tell("stopping")
+    lease.close()
+    assert house.lease.nobody_asks(3)

@@ -9,6 +9,7 @@ import select
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from wakeport.lease import DOZING
 from wakeport.lease_holder import LeaseHolder
 from wakeport.loop import Loop, now
 from wakeport.proxy.pulse import said_ago
@@ -90,7 +91,14 @@ class Traffic:
         meter.total = self.least
         self._tick_later()
 
-    def await_first(self) -> None:
+    def told(self, state: object) -> None:
+        """What the supervisor said last; None where it has gone."""
+        if state == DOZING:
+            self._await_first()
+        else:
+            self._await_no_more()
+
+    def _await_first(self) -> None:
         """The container dozes: it is to be asked for as soon as any client says something."""
         self._look()
         if any(self._spoke_just_now(relay, meter) for relay, meter in self.meters.items()):
@@ -106,7 +114,7 @@ class Traffic:
             return now() - meter.said_at < LOOK_EVERY + SEEN_AFTER
         return meter.said > 0 and ago < SEEN_AFTER
 
-    def await_no_more(self) -> None:
+    def _await_no_more(self) -> None:
         trapped, self.trapped = self.trapped, []
         for side in trapped:
             if not side.relay.finished:
@@ -118,7 +126,7 @@ class Traffic:
             # Also where it only takes bytes again: what follows these may have to come from the container.
             if not events & select.EPOLLERR:
                 self.lease.stir()
-                self.await_no_more()
+                self._await_no_more()
             side.on_event(events)
 
         return on_event
@@ -140,8 +148,8 @@ class Traffic:
             self.lease.hold()
         elif self.lease.busy:
             self.lease.release(self.rests)
-        elif self.rests and self.lease.connection is None:
-            self.lease.hold()  # the successor of a supervisor that crashed does not know of us
+        elif self.lease.is_orphaned:
+            self.lease.hold()  # a successor does not know who rests, and we have to hear when it dozes
         self._tick_later()
 
     def _look(self) -> None:
