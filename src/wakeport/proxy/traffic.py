@@ -25,6 +25,11 @@ LOOK_EVERY = 1.0  # seconds; what is decided on it is decided so late at most
 SEEN_AFTER = 0.3  # seconds
 
 
+# What passes is summed up in pieces of a window, or a trickle over a day would take 10 MB a connection.
+# So it counts for up to a 64th longer.
+PIECES = 64
+
+
 class Meter:
     """What has passed over one connection, as far back as it matters."""
 
@@ -37,7 +42,7 @@ class Meter:
         self.marks: deque[tuple[float, int]] = deque()
         self.total = 0  # bytes, of all marks
 
-    def look(self, relay: Relay, least: int, at: float) -> None:
+    def look(self, relay: Relay, least: int, at: float, window: float) -> None:
         """Note what has passed by now. Marks that are not needed to make up `least` are forgotten."""
         said = relay.client.passed
         passed = said + relay.target.passed
@@ -45,9 +50,12 @@ class Meter:
             return
         if said != self.said:
             self.said, self.said_at = said, at
-        self.marks.append((at, passed - self.seen))
-        self.total += passed - self.seen
-        self.seen = passed
+        fresh, self.seen = passed - self.seen, passed
+        self.total += fresh
+        end = (at // (window / PIECES) + 1) * (window / PIECES)
+        if self.marks and self.marks[-1][0] == end:
+            fresh += self.marks.pop()[1]
+        self.marks.append((end, fresh))
         while self.total - self.marks[0][1] >= least:
             self.total -= self.marks.popleft()[1]
 
@@ -156,4 +164,4 @@ class Traffic:
         at = now()
         self.meters = {relay: meter for relay, meter in self.meters.items() if not relay.finished}
         for relay, meter in self.meters.items():
-            meter.look(relay, self.least, at)
+            meter.look(relay, self.least, at, self.window)
