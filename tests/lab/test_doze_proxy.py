@@ -1,0 +1,190 @@
+"""A dozing container and its proxy: who may thaw it, who is kept in the meantime, what a person does then."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from tests.lab import clients
+from tests.lab.programs import DIES_AT_ONCE, ECHOES, python
+from tests.lab.services import AddService, Service, eventually
+from tests.lab.settings import service_from
+from tests.lab.test_doze import paused
+
+SILENT = '[busy]\nconnections = "1K in 1s"\nsilent = "doze"'
+
+
+def echo(client: socket.socket, text: bytes) -> bytes:
+    client.sendall(text)
+    return client.recv(len(text))
+
+
+def pool(service: AddService, idle: str = "1s") -> Service:
+    """A service whose silent connections are never cut."""
+    one = service("pool", "--doze=300ms", command=python(ECHOES), create=[DIES_AT_ONCE], idle=idle)
+    one.settings(SILENT)
+    return one
+
+
+def test_a_probe_does_not_thaw_and_a_visitor_does(lab: Lab) -> None:
+    web = service_from(
+        lab,
+        """
+        doze = "300ms"
+        idle = "1h"
+
+        [[listener]]
+        on = "80"
+
+        [[listener.rule]]
+        path = "/"
+        then = "wake"
+
+        [[listener.rule]]
+        then = "200 asleep"
+        """,
+    )
+
+    def probe() -> bytes:
+        with clients.connect(lab) as client:
+            client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            return client.recv(1024)
+
+    assert web.get().served
+    web.reaches("dozing")
+    for _ in range(5):
+        assert probe().endswith(b"asleep")
+        assert paused(web)
+    assert web.get().served
+    web.reaches("dozing")
+    web.kill(web.units.proxy)
+    assert probe().endswith(b"asleep")  # by a proxy that holds no lease
+    assert paused(web)
+    assert web.get().served
+
+
+def test_a_first_byte_wakes_from_a_doze_and_a_bare_connection_does_not(lab: Lab) -> None:
+    web = service_from(lab, 'doze = "300ms"\nidle = "1h"\n[[listener]]\non = "80"\nwake_on = "data"')
+    assert web.get().served
+    web.reaches("dozing")
+    with clients.connect(lab) as scan:
+        with pytest.raises(TimeoutError):
+            scan.settimeout(1)
+            scan.recv(1)
+        assert paused(web)
+        scan.settimeout(20)
+        assert clients.ask(scan)
+
+
+def test_a_restart_of_the_proxy_in_a_doze_keeps_the_silent(service: AddService) -> None:
+    web = pool(service)
+    with clients.connect(web.lab) as silent:
+        assert echo(silent, b"one") == b"one"
+        web.reaches("dozing")
+        web.systemctl("restart", web.units.proxy)
+        web.reaches("dozing")
+        eventually("it rests", lambda: [lease["rests"] for lease in web.status["leases"]] == [True])
+        assert echo(silent, b"two") == b"two"
+    web.falls_asleep()
+
+
+def test_a_proxy_that_stays_can_be_restarted_stopped_and_killed(service: AddService) -> None:
+    web = service("web", "--doze=300ms", idle="1h")
+    for what in ("restart", "stop", "kill"):
+        assert web.get().served
+        web.reaches("dozing")
+        if what == "kill":
+            web.kill(web.units.proxy)
+        else:
+            web.systemctl(what, web.units.proxy)
+        assert paused(web)
+        answer = web.get()
+        assert answer.served, (what, answer)
+    web.reaches("dozing")
+    web.systemctl("stop", web.units.supervisor)
+    web.falls_asleep()
+    assert web.get().served
+    web.reaches("dozing")
+    web.systemctl("stop", web.units.lease)
+    eventually("it has ended", lambda: not web.processes and not web.container_runs)
+    web.systemctl("start", web.units.lease)
+    assert web.get().served
+
+
+def test_the_proxy_of_a_dozing_container_costs_nothing(service: AddService) -> None:
+    web = service("web", "--doze=300ms", idle="1h")
+    assert web.get().served
+    web.reaches("dozing")
+    time.sleep(1.5)
+    [proxy] = web.pids(web.units.proxy)
+
+    def wakes() -> int:
+        text = Path(f"/proc/{proxy}/status").read_text()
+        return sum(int(line.split()[1]) for line in text.splitlines() if "ctxt_switches" in line)
+
+    before = wakes()
+    time.sleep(5)
+    assert wakes() - before <= 1
+
+
+def test_the_classic_shape_dozes_too(service: AddService) -> None:
+    web = service("web", "--doze=300ms", idle="3s", shape="systemd-socket-proxyd")
+    for _ in range(3):
+        assert web.get().served
+        web.reaches("dozing")
+        assert paused(web)
+    web.falls_asleep()
+
+
+@pytest.mark.parametrize("verb", [["sleep", "web"], ["remove", "web"]])
+def test_what_dozes_can_be_put_to_sleep_and_removed(service: AddService, verb: list[str]) -> None:
+    web = service("web", "--doze=300ms", idle="1h")
+    assert web.get().served
+    web.reaches("dozing")
+    web.lab.run(["wakeport", *verb])
+    assert not web.container_runs
+
+
+def test_what_dozes_can_be_looked_at_and_woken(service: AddService) -> None:
+    web = service("web", "--doze=300ms", idle="1h")
+    assert web.get().served
+    web.reaches("dozing")
+    for verb in ("status", "doctor", "diff", "apply"):
+        web.lab.run(["wakeport", verb, "web"])
+        assert paused(web)
+    web.lab.run(["wakeport", "wake", "web"])
+    assert not paused(web)
+    web.reaches("dozing")
+
+
+def test_sleep_names_who_is_silent_and_is_not_to_be_cut(service: AddService) -> None:
+    web = pool(service)
+    with clients.connect(web.lab) as silent:
+        assert echo(silent, b"one") == b"one"
+        web.reaches("dozing")
+        client = f"127.0.0.1:{silent.getsockname()[1]}"
+        told = web.lab.run(["wakeport", "status", "pool"]).stdout
+        assert f"not stopped under 1 connection from {client}" in told
+        refused = web.lab.run(["wakeport", "sleep", "pool"], check=False)
+        assert refused.returncode == 5
+        assert client in refused.stderr
+        assert echo(silent, b"two") == b"two"
+        web.lab.run(["wakeport", "sleep", "--force", "pool"])
+        assert silent.recv(1) == b""
+    web.falls_asleep()
+
+
+def test_sleep_tells_of_a_container_that_a_person_started_and_froze(service: AddService) -> None:
+    web = service("web", idle="1h")
+    web.lab.docker("start", "web")
+    assert web.get().served
+    web.lab.docker("pause", "web")
+    web.reaches("dozing")
+    refused = web.lab.run(["wakeport", "sleep", "web"], check=False)
+    assert refused.returncode == 5, refused
+    assert "started by hand" in refused.stderr
+    web.lab.docker("unpause", "web")
