@@ -47,6 +47,7 @@ class LeaseHolder:
         self.use: list[str] = []
         self.last: list[float | None] = []
         self.busy = False
+        self.rests = False  # not busy, and will be again
         self.awaits_thaw = False  # the supervisor has been asked since it said that the container dozes
         self.state: str | None = None
         self.connection: LeaseConnection | None = None
@@ -76,11 +77,11 @@ class LeaseHolder:
         elif self.retry is None:
             self._outlive()
             self._connect_again()
-        self.busy = True
+        self.busy, self.rests = True, False
 
     def release(self, rests: bool = False) -> None:
         """Nobody needs the container at present. Who `rests` will again, and it must not be stopped."""
-        self.busy = False
+        self.busy, self.rests = False, rests
         self._stop_retrying()
         if self.connection is not None:
             self.connection.say({"busy": False, "rests": True} if rests else {"busy": False})
@@ -92,7 +93,7 @@ class LeaseHolder:
 
     def drop(self) -> None:
         """Hang up, and forget what was said."""
-        self.busy = False
+        self.busy = self.rests = False
         self.state = None
         self.is_orphaned = False
         self._stop_retrying()

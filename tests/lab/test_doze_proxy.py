@@ -72,8 +72,8 @@ def test_a_first_byte_wakes_from_a_doze_and_a_bare_connection_does_not(lab: Lab)
     assert web.get().served
     web.reaches("dozing")
     with clients.connect(lab) as scan:
+        scan.settimeout(1)
         with pytest.raises(TimeoutError):
-            scan.settimeout(1)
             scan.recv(1)
         assert paused(web)
         scan.settimeout(20)

@@ -308,7 +308,9 @@ class Proxy:
 
     def release_if_only_judged(self) -> None:
         """Who is being judged does not need the container, and may keep the proxy from lingering for long."""
-        if self.lease.busy and not self.served and self.entrance is not None and self.entrance.threshold:
+        if self.served or self.entrance is None or not self.entrance.threshold:
+            return
+        if self.lease.busy or self.lease.rests:
             self.lease.release()
 
     def on_refused(self, _client: Client) -> None:
