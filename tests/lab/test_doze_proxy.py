@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -188,3 +190,23 @@ def test_sleep_tells_of_a_container_that_a_person_started_and_froze(service: Add
     assert refused.returncode == 5, refused
     assert "started by hand" in refused.stderr
     web.lab.docker("unpause", "web")
+
+
+def test_who_comes_during_a_freeze_and_an_upgrade_is_not_forgotten(service: AddService) -> None:
+    """The older self had heard of it, and the newer one did not: the client waited for ever."""
+    web = service("web", "--doze=1s", idle="1h")
+    assert web.get().served
+    [engine] = web.pids("docker.service")
+    [supervisor] = web.pids(web.units.supervisor)
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        web.reaches("dozing")  # which is said before the call that gets no answer yet
+        with clients.connect(web.lab) as client:
+            client.sendall(clients.REQUEST)
+            eventually("it is asked for", lambda: [lease["busy"] for lease in web.status["leases"]] == [True])
+            os.kill(supervisor, signal.SIGHUP)
+            os.kill(engine, signal.SIGCONT)
+            client.settimeout(20)
+            assert client.recv(4) == b"HTTP"
+    finally:
+        os.kill(engine, signal.SIGCONT)

@@ -157,8 +157,8 @@ class Life:
         while True:
             if awake.ended.done:
                 return await self._outlive(awake)
-            if self.told_to_renew.done:
-                self._renew()
+            if self.told_to_renew.done and not self.doze.is_asked:
+                self._renew()  # after the thaw, if one is due: the newer self knows of nobody's asking
             self._forgive_if_due()
             if self.told_to_stop.done or await self._may_sleep(awake):
                 await self._stop()
