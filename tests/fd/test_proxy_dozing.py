@@ -7,6 +7,7 @@ import threading
 
 from tests.fd.conftest import PATIENCE, Holder, House, everything
 from wakeport.proxy.linger import LEAVE_AFTER
+from wakeport.proxy.traffic import LOOK_EVERY, SEEN_AFTER
 
 ANSWER = 64 << 20  # bytes; more than all buffers on the way hold
 
@@ -240,3 +241,19 @@ def test_who_rests_does_not_wake_what_was_put_to_sleep_by_order(house: House) ->
     lease.tell("stopping")
     lease.close()
     assert house.lease.nobody_asks(3)
+
+
+def test_a_silent_unix_client_stirs_with_its_first_byte_and_with_its_end(house: House) -> None:
+    """Of its socket the kernel does not tell when something came."""
+    house.listen(str(house.folder / "web.sock"))
+    client, lease = silent_one(house)
+    lease.tell("dozing")
+    client.sendall(b"ping")
+    assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+    lease.awake(house.targets[0].port)
+    assert client.recv(4) == b"ping"
+    threading.Event().wait(LOOK_EVERY + SEEN_AFTER)  # until that was not a moment ago any more
+    lease.tell("dozing")
+    client.shutdown(socket.SHUT_WR)
+    assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+    assert client.recv(1) == b""

@@ -12,7 +12,8 @@ import pytest
 
 from lab import Lab
 from tests.lab import clients
-from tests.lab.programs import DIES_AT_ONCE, ECHOES, python
+from tests.lab import test_udp as udp
+from tests.lab.programs import DIES_AT_ONCE, ECHOES, SAYS_DATAGRAMS_BACK, python
 from tests.lab.services import AddService, Service, eventually
 from tests.lab.settings import service_from
 from tests.lab.test_doze import paused
@@ -210,3 +211,41 @@ def test_who_comes_during_a_freeze_and_an_upgrade_is_not_forgotten(service: AddS
             assert client.recv(4) == b"HTTP"
     finally:
         os.kill(engine, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("silent", ["stop", "doze"])
+def test_a_crash_of_the_supervisor_in_a_doze_loses_no_silent_client(service: AddService, silent: str) -> None:
+    """Its successor dozes again, and somebody has to hear when."""
+    web = service("pool", "--doze=300ms", command=python(ECHOES), create=[DIES_AT_ONCE], idle="30s")
+    web.settings(f'[busy]\nconnections = "1K in 1s"\nsilent = "{silent}"')
+    with clients.connect(web.lab) as client:
+        assert echo(client, b"one") == b"one"
+        web.reaches("dozing")
+        before = web.pids(web.units.supervisor)
+        web.kill(web.units.supervisor)
+        eventually("a successor", lambda: web.pids(web.units.supervisor) not in ([], before))
+        web.reaches("awake")
+        web.reaches("dozing")
+        for _ in range(2):
+            assert echo(client, b"two") == b"two"
+            web.reaches("dozing")
+
+
+def test_datagrams_thaw(lab: Lab) -> None:
+    lab.create("echo", DIES_AT_ONCE, image="python", command=python(SAYS_DATAGRAMS_BACK))
+    echoes = udp.configured(
+        lab,
+        "echo",
+        'doze = "300ms"',
+        'idle = "1h"',
+        "[[listener]]",
+        f'on = "{udp.ECHO}/udp"',
+        "to = 80",
+        'flow_idle = "500ms"',
+    )
+    with udp.client(lab) as client:
+        for _ in range(3):
+            client.send(b"hello")
+            assert client.recv(100) == b"HELLO"
+            echoes.reaches("dozing")
+            assert paused(echoes)
