@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 
+import pytest
+
 from tests.fd.conftest import PATIENCE, Holder, House, everything
 from wakeport.proxy.linger import LEAVE_AFTER
 from wakeport.proxy.traffic import LOOK_EVERY, SEEN_AFTER
@@ -257,3 +259,16 @@ def test_a_silent_unix_client_stirs_with_its_first_byte_and_with_its_end(house: 
     client.shutdown(socket.SHUT_WR)
     assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
     assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("words", [(), ("counts=1/20",)])
+def test_live_traffic_asks_nothing_before_a_failure_is_over(house: House, words: tuple[str, ...]) -> None:
+    target = house.target()
+    house.proxy("doze=yes", *words)
+    client = house.client(say=b"hello")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert client.recv(5) == b"hello"
+    lease.tell("failed", reason="it cannot be thawed", retry_after=30)
+    lease.hear_end()
+    assert house.lease.nobody_asks(3 * LOOK_EVERY)

@@ -152,13 +152,15 @@ class Traffic:
         since = now() - self.window
         # Each is looked at, so that each forgets what is long ago.
         used = [meter for meter in self.meters.values() if meter.is_used(self.least, since)]
+        self._tick_later()
+        if self.lease.connection is None and not self.lease.is_orphaned:
+            return  # it failed, and is asked when that is over; or was stopped, and the next client asks
         if used or any(relay is None for relay in self.served.values()):
             self.lease.hold()
         elif self.lease.busy:
             self.lease.release(self.rests)
         elif self.lease.is_orphaned:
             self.lease.hold()  # a successor does not know who rests, and we have to hear when it dozes
-        self._tick_later()
 
     def _look(self) -> None:
         at = now()
