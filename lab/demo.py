@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 from lab import images
 from lab.machine import Lab, LabError
 
-IDLE = 5  # seconds until it sleeps: long enough to see, short enough to wait for
+# Seconds until it dozes, and until it is stopped: long enough to see, short enough to wait for.
+DOZE, IDLE = 1, 5
 WARM_REQUESTS = 50
 ANSWER_WITHIN = 60.0  # seconds
-ASLEEP_WITHIN = 60.0  # seconds
+COMES_WITHIN = 60.0  # seconds
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n"
 WAKEPORT = Path(sys.executable).parent / "wakeport"
@@ -125,7 +126,8 @@ def _show(machine: Machine, name: str) -> None:
     _say(f"On {machine.what}. An nginx container, created and never started:\n")
     _tell(machine, "docker", "ps", "--all", "--filter", f"name={name}", "--format", "{{.Names}}  {{.Status}}")
     _say("")
-    _tell(machine, "wakeport", "add", name, "--listen", str(port), "--idle", f"{IDLE}s")
+    depths = ["--doze", f"{DOZE}s", "--idle", f"{IDLE}s"]
+    _tell(machine, "wakeport", "add", name, "--listen", str(port), *depths)
 
     _say("\nThe port is open, and no process of the service exists:\n")
     _tell(machine, "wakeport", "status", name)
@@ -142,8 +144,12 @@ def _show(machine: Machine, name: str) -> None:
     _tell(machine, "wakeport", "status", name)
     _say(f"  processes: {_processes(machine, name)}")
 
-    _say(f"\nNobody asks any more; after {IDLE} s it sleeps:\n")
-    _watch_it_sleep(machine, name)
+    _say(f"\nNobody asks any more; after {DOZE} s it dozes, frozen, and uses no processor:\n")
+    _watch(machine, name, "dozing")
+    _say(f"  a request in the middle of that: first byte after {_request(machine, port) * 1000:.0f} ms")
+
+    _say(f"\nAfter {IDLE} s without anybody it is stopped:\n")
+    _watch(machine, name, "asleep")
     _say(f"  processes: {_processes(machine, name)}")
     _say("\nAnd the next request wakes it again:\n")
     _say(f"  first byte after {_request(machine, port) * 1000:.0f} ms")
@@ -165,8 +171,9 @@ def _show_division(began: float, first_byte: float, wake: dict[str, Any]) -> Non
         before = at
 
 
-def _watch_it_sleep(machine: Machine, name: str) -> None:
-    deadline = time.monotonic() + ASLEEP_WITHIN
+def _watch(machine: Machine, name: str, until: str) -> None:
+    """Say each state that it passes."""
+    deadline = time.monotonic() + COMES_WITHIN
     shown = ""
     while time.monotonic() < deadline:
         line = machine.run(["wakeport", "status", name]).strip()
@@ -174,10 +181,10 @@ def _watch_it_sleep(machine: Machine, name: str) -> None:
         if state != shown:
             _say(f"  {line}")
             shown = state
-        if state == "asleep":
+        if state == until:
             return
         time.sleep(0.2)
-    raise DemoError(f"{name} is not asleep after {ASLEEP_WITHIN:g} s\nlook at: wakeport logs {name}")
+    raise DemoError(f"{name} is not {until} after {COMES_WITHIN:g} s\nlook at: wakeport logs {name}")
 
 
 def _status(machine: Machine, name: str) -> dict[str, Any]:

@@ -82,7 +82,8 @@ class LeaseHolder:
     def release(self, rests: bool = False) -> None:
         """Nobody needs the container at present. Who `rests` will again, and it must not be stopped."""
         self.busy, self.rests = False, rests
-        self._stop_retrying()
+        if not rests:
+            self._stop_retrying()
         if self.connection is not None:
             self.connection.say({"busy": False, "rests": True} if rests else {"busy": False})
 
@@ -126,7 +127,7 @@ class LeaseHolder:
     def take_over_predecessor(self, sock: socket.socket) -> None:
         """There is a supervisor that the process before this one saw stopping, and waited for."""
         self.predecessor = LeaseConnection(
-            self.loop, self.path, lambda _message: None, self._on_predecessor_end, sock
+            self.loop, self.path, self._on_predecessor_word, self._on_predecessor_end, sock
         )
 
     def report(self, use: list[str], last: list[float | None]) -> None:
@@ -165,6 +166,8 @@ class LeaseHolder:
         else:
             self.is_shut = False
             self.report(self.use, self.last)
+            if self.rests:
+                self.connection.say({"busy": False, "rests": True})
 
     def _connect_later(self) -> None:
         self.delay = min(LONGEST_DELAY, max(FIRST_DELAY, 2 * self.delay))
@@ -191,8 +194,14 @@ class LeaseHolder:
         self._part_from_predecessor()
         if self.connection is not None:
             self.predecessor, self.connection = self.connection, None
-            self.predecessor.heard = lambda _message: None
+            self.predecessor.heard = self._on_predecessor_word
             self.predecessor.ended = self._on_predecessor_end
+
+    def _on_predecessor_word(self, message: Message) -> None:
+        """One that saw another's stop through goes on itself, and would count our old lease too."""
+        if message.get("state") != STOPPING:
+            self._part_from_predecessor()
+            self.outlived()
 
     def _on_predecessor_end(self) -> None:
         self.predecessor = None

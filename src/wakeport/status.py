@@ -70,6 +70,7 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
         "container_id": known.get("container_id") if fresh else None,
         "owned": bool(fresh and known.get("owned")),
         "waits_for": known.get("waits_for") if fresh else None,
+        "memory": known.get("memory") if fresh else None,
         "last_wake": known.get("last_wake"),
         "leases": known.get("leases", []) if fresh else [],
         "kept_awake_by": keepers(known, now) if fresh else [],

@@ -176,3 +176,17 @@ def test_who_comes_after_the_last_look_waits_for_the_next_supervisor(door: Door)
     connection.send(b"the next one\n")
     assert client.recv(100) == b"the next one\n"
     connection.close()
+
+
+def test_who_says_a_keep_without_being_busy_asks_for_the_container(door: Door) -> None:
+    """It may doze, and what is kept is awake."""
+    client = door.connect()
+    client.send(b'{"busy":false}\n')
+    door.turn()
+    door.leases.asked = False
+    client.send(b'{"keep_until":null}\n')
+    door.turn()
+    assert not door.leases.asked
+    client.send(b'{"keep_until":"infinity"}\n')
+    door.turn()
+    assert door.leases.asked

@@ -296,3 +296,25 @@ def test_a_newer_self_asks_for_what_is_new_and_lets_go_of_what_is_not_needed(oth
         await others.accept(1)
 
     others.run(scene())
+
+
+def test_whom_a_service_rests_on_is_told_so_after_more_than_one_crash(others: Others) -> None:
+    """What rests must not be stopped, also where its supervisors end faster than they are asked again."""
+
+    async def scene() -> None:
+        one = others.needs(others.paths[0])
+        waiting = others.loop.spawn(one.ready())
+        db = await others.accept(0)
+        db.tell("awake", targets={})
+        await waiting
+        one.rest()
+        for _ in range(4):
+            await others.passes()
+            db.tell("dozing")
+            await others.passes()
+            db.close()
+            db = await others.accept(0)
+        await others.passes()
+        db.hear_until(lambda message: message.get("rests") is True)
+
+    others.run(scene())

@@ -197,3 +197,17 @@ def test_a_live_relay_has_a_lease_again_when_a_failure_is_over(house: House) -> 
     house.lease.accept().awake(target.port)
     client.sendall(b"still here")
     assert client.recv(10) == b"still here"
+
+
+def test_a_supervisor_that_stops_and_then_wakes_is_left_no_second_lease(house: House) -> None:
+    """It had seen through the stop of one that was killed. The first lease stayed busy for ever."""
+    target = house.target()
+    house.proxy("doze=yes")
+    client = house.client(say=b"hello")
+    first = house.lease.accept()
+    first.tell("stopping")
+    second = house.lease.accept()
+    first.tell("waking")
+    first.hear_end()
+    second.awake(target.port)
+    assert client.recv(5) == b"hello"

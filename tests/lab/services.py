@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from lab import Lab
@@ -51,6 +52,11 @@ class Service:
         """What its container has used since it was started, in microseconds; cgroup-v2, cpu.stat."""
         [group] = (self.lab.root / "sys/fs/cgroup/system.slice").glob(f"docker-{self.container_id}*.scope")
         return int((group / "cpu.stat").read_text().split()[1])
+
+    def ticks(self, pid: int) -> int:
+        """What a process has used, in hundredths of a second; proc(5)."""
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
 
     @property
     def container_id(self) -> str:
@@ -121,6 +127,14 @@ class Service:
     def falls_asleep(self, within: float = PATIENCE) -> float:
         """Wait for that, and return the seconds it took."""
         return eventually(f"{self.name} asleep", lambda: self.is_asleep, within)
+
+    @property
+    def is_frozen(self) -> bool:
+        """As its runtime has it."""
+        return self.lab.docker("inspect", "--format={{.State.Paused}}", self.container) == "true"
+
+    def freezes(self, within: float = PATIENCE) -> None:
+        eventually(f"{self.name} frozen", lambda: self.is_frozen, within)
 
     def reaches(self, state: str, within: float = PATIENCE) -> float:
         return eventually(f"{self.name} {state}", lambda: self.status.get("state") == state, within)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from tests.lab import clients
-from tests.lab.services import AddService, Service, eventually
-
-
-def paused(web: Service) -> bool:
-    return web.lab.docker("inspect", "--format={{.State.Paused}}", web.container) == "true"
+from tests.lab.services import AddService, eventually
 
 
 def test_a_quiet_container_is_frozen_thawed_and_stopped_in_the_end(service: AddService) -> None:
     web = service("web", "--doze=300ms", idle="3s")
     assert web.get().served
-    web.reaches("dozing")
-    assert paused(web)
+    web.freezes()
     assert web.pids(web.units.proxy), "the proxy stays for whoever comes"
     again = web.get()
     assert again.served, again
-    assert not paused(web)
+    assert not web.is_frozen
     web.reaches("dozing")
     web.falls_asleep()
 
@@ -29,7 +24,7 @@ def test_a_container_that_was_not_ours_is_not_frozen(service: AddService) -> Non
     assert web.get().served
     eventually("nobody holds a lease", lambda: not any(lease["busy"] for lease in web.status["leases"]))
     web.stays_awake(1)
-    assert not paused(web)
+    assert not web.is_frozen
 
 
 def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -> None:
@@ -50,8 +45,7 @@ def test_what_a_person_thawed_is_awake(service: AddService) -> None:
     web.reaches("dozing")
     web.lab.docker("unpause", "web")
     web.reaches("awake")
-    web.reaches("dozing")
-    assert paused(web)
+    web.freezes()
 
 
 def test_what_a_dozing_service_needs_dozes_too_and_is_not_stopped(service: AddService) -> None:

@@ -16,7 +16,6 @@ from tests.lab import test_udp as udp
 from tests.lab.programs import DIES_AT_ONCE, ECHOES, SAYS_DATAGRAMS_BACK, python
 from tests.lab.services import AddService, Service, eventually
 from tests.lab.settings import service_from
-from tests.lab.test_doze import paused
 
 SILENT = '[busy]\nconnections = "1K in 1s"\nsilent = "doze"'
 
@@ -61,12 +60,12 @@ def test_a_probe_does_not_thaw_and_a_visitor_does(lab: Lab) -> None:
     web.reaches("dozing")
     for _ in range(5):
         assert probe().endswith(b"asleep")
-        assert paused(web)
+        assert web.is_frozen
     assert web.get().served
     web.reaches("dozing")
     web.kill(web.units.proxy)
     assert probe().endswith(b"asleep")  # by a proxy that holds no lease
-    assert paused(web)
+    assert web.is_frozen
     assert web.get().served
 
 
@@ -78,7 +77,7 @@ def test_a_first_byte_wakes_from_a_doze_and_a_bare_connection_does_not(lab: Lab)
         scan.settimeout(1)
         with pytest.raises(TimeoutError):
             scan.recv(1)
-        assert paused(web)
+        assert web.is_frozen
         scan.settimeout(20)
         assert clients.ask(scan)
 
@@ -104,7 +103,7 @@ def test_a_proxy_that_stays_can_be_restarted_stopped_and_killed(service: AddServ
             web.kill(web.units.proxy)
         else:
             web.systemctl(what, web.units.proxy)
-        assert paused(web)
+        assert web.is_frozen
         answer = web.get()
         assert answer.served, (what, answer)
     web.reaches("dozing")
@@ -139,7 +138,7 @@ def test_the_classic_shape_dozes_too(service: AddService) -> None:
     for _ in range(3):
         assert web.get().served
         web.reaches("dozing")
-        assert paused(web)
+        assert web.is_frozen
     web.falls_asleep()
 
 
@@ -158,9 +157,9 @@ def test_what_dozes_can_be_looked_at_and_woken(service: AddService) -> None:
     web.reaches("dozing")
     for verb in ("status", "doctor", "diff", "apply"):
         web.lab.run(["wakeport", verb, "web"])
-        assert paused(web)
+        assert web.is_frozen
     web.lab.run(["wakeport", "wake", "web"])
-    assert not paused(web)
+    assert not web.is_frozen
     web.reaches("dozing")
 
 
@@ -248,4 +247,4 @@ def test_datagrams_thaw(lab: Lab) -> None:
             client.send(b"hello")
             assert client.recv(100) == b"HELLO"
             echoes.reaches("dozing")
-            assert paused(echoes)
+            assert echoes.is_frozen

@@ -136,6 +136,30 @@ def test_what_history_tells_is_what_a_stopwatch_shows(service: AddService) -> No
     assert near(found["saved"]["cpu_hours"] * HOUR, work), (found["saved"], watch.work)
 
 
+def test_dozes_are_told_as_a_stopwatch_shows_them(service: AddService) -> None:
+    web = service("dozes", "--doze=500ms", idle="1h")
+    assert web.get().served
+    visitors: list[str] = []
+    dozed: list[float] = []
+    for _ in range(rounds(5, full=20)):
+        web.reaches("dozing")
+        began = time.monotonic()
+        time.sleep(SLEEP)
+        with clients.connect(web.lab) as client:
+            dozed.append(time.monotonic() - began)
+            assert clients.ask(client)
+            host, port = client.getsockname()
+            visitors.append(f"{host}:{port}")
+            web.reaches("awake")  # the client may know before status.json does
+    web.systemctl("stop", web.units.supervisor)
+    web.falls_asleep()
+    found = told(web)
+    print(f"told {found['seconds']} {found['saved']}; seen {dozed}")  # shown by pytest -rP
+    wakes = found["wakes"][1:]
+    assert [(wake["from"], wake["who"]) for wake in wakes] == [("dozing", [each]) for each in visitors]
+    assert near(found["seconds"]["dozing"], sum(dozed)), (found["seconds"], dozed)
+
+
 def test_people_and_programs_are_told_the_same(service: AddService) -> None:
     web = service("told", idle="1s", command=python(APPLICATION), create=[DIES_AT_ONCE])
     for _ in range(2):

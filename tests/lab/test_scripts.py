@@ -68,7 +68,7 @@ def test_who_is_not_root_is_told_what_to_type(script: str) -> None:
 
 
 TRACES = "docker ps -aq; docker images -q | sort; ls -d /etc/wakeport /run/wakeport /etc/systemd/system/wake*"
-SEEN = ("processes: none", "start call", "port open", "first byte", "asleep", "is removed")
+SEEN = ("processes: none", "start call", "port open", "first byte", "dozing", "asleep", "is removed")
 
 
 def test_the_demo_shows_the_main_job_and_undoes_itself() -> None:

@@ -63,6 +63,7 @@ def test_a_report_has_what_scripts_rely_on() -> None:
         "container_id": "abc",
         "owned": True,
         "waits_for": None,
+        "memory": None,
         "last_wake": AWAKE["last_wake"],
         "leases": [],
         "kept_awake_by": [],

@@ -216,3 +216,19 @@ def test_a_failure_is_told_with_its_reason(book: Book) -> None:
     book.account.enter(FAILED, reason="it exited with 1")
     assert book.written[-1]["WAKEPORT_REASON"] == "it exited with 1"
     assert book.written[-1]["MESSAGE"] == "web failed: it exited with 1"
+
+
+def test_what_it_used_at_work_or_while_it_was_kept_is_not_what_it_uses_for_nobody(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its sleep would seem to have saved all that."""
+    used = [5.0]
+    monkeypatch.setattr(account, "cpu_seconds", lambda _pid: used[0])
+    monkeypatch.setattr(account, "usage", lambda _pid: Usage(used[0], 1_000_000))
+    book.wakes()
+    used[0] = 100.0
+    book.account.leases_changed(needed=True)
+    book.account.leases_changed()
+    used[0] = 100.5
+    book.account.enter(STOPPING)
+    assert float(book.written[-1]["WAKEPORT_QUIET_CPU"]) == 0.5

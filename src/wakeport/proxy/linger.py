@@ -29,12 +29,21 @@ class Linger:
 
     def nobody(self) -> None:
         self.since = now()
+        if self.timer is not None and self.timer.when > self.since + RELEASE_AFTER:
+            # Set for the end of an earlier silence, it would keep the container awake until then.
+            self.timer.cancel()
+            self.timer = None
         if self.timer is None:
             self.timer = self.loop.call_in(RELEASE_AFTER, self._look)
 
     def somebody(self) -> None:
         self.since = None
         self.released = False
+
+    def stay_no_longer(self) -> None:
+        """Leave now, where that was due before and put off: what there was to stay for may be over."""
+        if self.since is not None and now() - self.since >= LEAVE_AFTER:
+            self.leave()
 
     def _look(self) -> None:
         self.timer = None

@@ -121,10 +121,8 @@ class Proxy:
 
     def mind_the_room(self) -> None:
         """Whoever has no place in it stays in the kernel's backlog. Those before a page wait as well."""
-        if len(self.room) + (len(self.pages) if self.pages else 0) >= self.given.hold_max:
-            self.door.pause()
-        else:
-            self.door.resume()
+        is_full = len(self.room) + (len(self.pages) if self.pages else 0) >= self.given.hold_max
+        (self.door.pause if is_full else self.door.resume)()
 
     def on_held_long(self, client: Client) -> None:
         reason = f"the container was not awake within {self.given.hold_for:g} s of this client's arrival"
@@ -181,7 +179,7 @@ class Proxy:
             self.patience.answered()
             if state == DOZING and self.somebody_waits:
                 self.lease.hold()  # who waits has it thawed, unless that has been asked for already
-        self.linger_if_empty()
+        self.linger.stay_no_longer()
 
     def on_awake(self, targets: dict[str, Address]) -> None:
         if targets != self.targets:
@@ -204,7 +202,7 @@ class Proxy:
         if self.traffic is not None:
             self.traffic.told(None)
         self.expect_supervisor()
-        self.linger_if_empty()
+        self.linger.stay_no_longer()
 
     def on_outlived(self) -> None:
         """The predecessor has stopped: only now does its successor's time begin."""

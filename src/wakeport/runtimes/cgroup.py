@@ -46,6 +46,11 @@ def cpu_seconds(pid: int, root: str = "") -> float | None:
     return _cpu(_groups(pid, root))
 
 
+def group_of(pid: int, root: str = "") -> str | None:
+    """The directory of the container's group in cgroup2; None where it has none of its own."""
+    return _groups(pid, root).get("")
+
+
 def _groups(pid: int, root: str) -> dict[str, str]:
     """The directory of the container's group by controller; "" is that of cgroup2."""
     found: dict[str, str] = {}

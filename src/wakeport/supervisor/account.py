@@ -101,13 +101,13 @@ class Account:
         """What it still has while it dozes, where memory was taken from it."""
         self.write(self._entry(DOZING, None) | {"WAKEPORT_MEMORY_AFTER": str(bytes_left)})
 
-    def leases_changed(self) -> None:
-        """Somebody came, spoke or went."""
+    def leases_changed(self, needed: bool = False) -> None:
+        """Somebody came, spoke or went. `needed` says that it has a reason to run besides its leases."""
         if self.state != AWAKE or self.unnamed:
             self.first = self.first or next(iter(self._names()), "")
             if self.unnamed and self.first:
                 self._write_unnamed()
-        if self.leases.busy:
+        if self.leases.busy or needed:
             self.quiet = None
         elif self.quiet is None and self.state == AWAKE:
             used = cpu_seconds(self.pid)

@@ -56,6 +56,13 @@ class Announcer:
         self.account.goes_on(awake.container.pid)
         self.account.enter(DOZING)
 
+    def pushed_out(self, before: int, after: int, why_not: str) -> None:
+        """How many bytes of memory it had before it dozed and has now, or why they stay."""
+        memory = {"before": before, "after": after, "stays": why_not or None}
+        self.status.show(memory=memory)
+        if not why_not:
+            self.account.freed(after)
+
     def stopping(self, *assignments: str, waits_for: str | None = None) -> None:
         self._tell(
             {"state": STOPPING}, *assignments, waits_for=waits_for, targets={}, sleeps_at=None, dozes_at=None
@@ -95,8 +102,10 @@ class Announcer:
         )
         self.account.enter(FAILED if record.attempts else ASLEEP, reason=record.reason)
 
-    def holders(self, dozes_in: float | None, sleeps_in: float | None, at_work: str) -> None:
+    def holders(self, dozes_in: float | None, sleeps_in: float | None, at_work: str, needed: bool) -> None:
         """Who holds leases, and in how many seconds that lets the container doze, and be stopped.
+
+        `needed` says whether a lease or a keep is a reason to run.
 
         `at_work` is what it does although nobody holds one; empty where nothing is known of that.
         """
@@ -106,7 +115,7 @@ class Announcer:
             dozes_at=_at(dozes_in),
             sleeps_at=_at(sleeps_in),
         )
-        self.account.leases_changed()
+        self.account.leases_changed(needed or bool(at_work))
 
     def kept(self, entries: list[dict[str, Any]]) -> None:
         """Until when it is kept awake, as keep.py has it."""
@@ -120,6 +129,7 @@ class Announcer:
 def _known(awake: Awake) -> dict[str, Any]:
     return {
         "waits_for": None,
+        "memory": None,
         "targets": awake.targets,
         "container_id": awake.container.id,
         "owned": awake.owned,

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from wakeport.loop import Future, Loop, Task, any_of
+from wakeport.loop import Future, Loop, Task, any_of, now
 from wakeport.runtimes.changes import FROZEN, LISTENING, THAWED
 from wakeport.runtimes.docker.container import Container
 from wakeport.runtimes.docker.runtime import Docker
@@ -38,7 +38,8 @@ async def follow_output(
 class Changes:
     """What the runtime has told of the container, see runtimes/changes.py; `on_change()` hears of each.
 
-    `frozen` is its last word on that, None where it has said nothing since somebody took it.
+    `frozen` is its last word on that, None where it has said nothing since somebody took it. `missed` says
+    that there may have been one that nobody heard. `since` is when the one or the other began (monotonic).
     """
 
     def __init__(self, loop: Loop, runtime: Docker, on_change: Callable[[], None]) -> None:
@@ -47,6 +48,9 @@ class Changes:
         self.on_change = on_change
         self.told: set[str] = set()
         self.frozen: bool | None = None
+        self.missed = False
+        self.since = 0.0
+        self.deaf = False
         self.next: Future[None] = Future()
 
     async def follow(self) -> None:
@@ -55,6 +59,8 @@ class Changes:
             with contextlib.suppress(RuntimeProblem):
                 await self.runtime.changes(self._hear)
             self.told.discard(LISTENING)
+            if not self.deaf:
+                self.deaf, self.since = True, now()
             self._stir()
             await self.loop.sleep(RETRY_AFTER)
 
@@ -64,9 +70,8 @@ class Changes:
         return LISTENING in self.told
 
     def forget(self) -> None:
-        """What was told so far is of the past."""
+        """What was told so far is of the past; but what was frozen while it woke is so now."""
         self.told &= {LISTENING}
-        self.frozen = None
 
     async def hear(self, *words: str) -> None:
         """Return when one of `words` has been told, or when nothing can be told any more."""
@@ -77,7 +82,9 @@ class Changes:
     def _hear(self, word: str) -> None:
         self.told.add(word)
         if word in (FROZEN, THAWED):
-            self.frozen = word == FROZEN
+            self.frozen, self.since = word == FROZEN, now()
+        elif word == LISTENING and self.deaf:
+            self.deaf, self.missed = False, True
         self._stir()
 
     def _stir(self) -> None:

@@ -15,7 +15,8 @@ class Demand:
 
     `quiet_since` is when it was last needed, None while it is: so long it has had no reason to run.
     `idle_since` is the same, but None also while somebody rests: so long nobody would miss it. `asked` says
-    whether somebody asked for it, busy or not, since that was last taken back, and `stirred_at` when.
+    whether somebody asked for it, busy or not, since that was last taken back, and `asked_at` when; from
+    `stirred_at` on it is left awake for a while.
     """
 
     def __init__(self, leases: Leases, keep: Keep, options: Options) -> None:
@@ -25,7 +26,12 @@ class Demand:
         self.quiet_since: float | None = None
         self.idle_since: float | None = None
         self.asked = False
-        self.stirred_at = 0.0
+        self.asked_at = self.stirred_at = 0.0
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether somebody, or a keep, wants it to run."""
+        return self.quiet_since is None
 
     def look(self) -> None:
         """Something about the leases has changed."""
@@ -34,7 +40,7 @@ class Demand:
         self.idle_since = None if needed or self.leases.somebody_rests else self.idle_since or now()
         if self.leases.asked:
             self.leases.asked, self.asked = False, True
-            self.stirred_at = now()
+            self.asked_at = self.stirred_at = now()
 
     def last_look(self) -> bool:
         """Whether anybody keeps it from being stopped until this very moment: by a lease, or by a keep that

@@ -6,9 +6,9 @@ being busy can then stir, and is heard before or right after the freeze.
 
 from __future__ import annotations
 
-from wakeport.loop import now
+from wakeport.loop import Loop, now
 from wakeport.runtimes.docker.runtime import Docker
-from wakeport.runtimes.problems import RuntimeProblem
+from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
@@ -23,8 +23,15 @@ class Doze:
     """
 
     def __init__(
-        self, record: Record, runtime: Docker, announcer: Announcer, demand: Demand, changes: Changes
+        self,
+        loop: Loop,
+        record: Record,
+        runtime: Docker,
+        announcer: Announcer,
+        demand: Demand,
+        changes: Changes,
     ) -> None:
+        self.loop = loop
         self.record = record
         self.runtime = runtime
         self.announcer = announcer
@@ -46,7 +53,7 @@ class Doze:
         """Unless somebody has come until this very moment. Raises RuntimeProblem: then it runs, or may."""
         self.demand.asked = False
         self.demand.leases.catch_up()
-        if self.demand.quiet_since is None or self.demand.asked:
+        if self.demand.asked or not self.is_due(awake):
             return
         self.record.dozing()
         self.announcer.dozing(awake)
@@ -58,11 +65,25 @@ class Doze:
             self._runs(awake, Stamps(now(), now()))
             raise
 
+    async def push_out(self, awake: Awake) -> None:
+        """Free its memory, piece by piece, until somebody asks for it or no more goes."""
+        from wakeport.runtimes.reclaim import CannotReclaim, memory_of, steps  # most never doze
+
+        pid, why = awake.container.pid, ""
+        before = memory_of(pid)
+        try:
+            for _ in steps(pid):
+                await self.loop.sleep(0)
+                if self.demand.asked or awake.ended.done:
+                    break
+        except (CannotReclaim, OSError) as reason:
+            why = str(reason)
+        self.announcer.pushed_out(before, memory_of(pid), why)
+
     async def thaw(self, awake: Awake) -> None:
         """Raises RuntimeProblem."""
-        asked_at = self.demand.stirred_at
         self.demand.asked = False
-        stamps = Stamps(asked_at, now())
+        stamps = Stamps(self.demand.asked_at, now())
         self.changes.frozen = None
         await self.runtime.thaw(awake.container)
         self._runs(awake, stamps)
@@ -70,18 +91,27 @@ class Doze:
     async def notice(self, awake: Awake) -> None:
         """Follow what somebody else did: a person, or a predecessor whose call came late.
 
-        A person who froze it has a reason: it stays so until somebody new asks. Raises RuntimeProblem.
+        A person who froze it has a reason: it stays so until somebody new asks.
         """
         told, self.changes.frozen = self.changes.frozen, None
-        if told in (None, self.is_frozen):
+        missed, self.changes.missed = self.changes.missed, False
+        if not missed and told in (None, self.is_frozen):
             return
-        # The word may be an echo of our own last call but one.
-        paused = (await self.runtime.look(awake.container.id)).paused
+        try:
+            # The word may be an echo of our own last call but one.
+            paused = (await self.runtime.look(awake.container.id)).paused
+        except Missing:
+            return  # its end is told elsewhere
+        except RuntimeProblem:
+            # It may be in use: no reason to give it up. Looked at again when somebody comes, or Docker.
+            self.changes.missed = True
+            return
         if paused == self.is_frozen:
             return
         if paused:
             self.is_frozen = True
-            self.demand.asked = self.may_come_late and self.demand.quiet_since is None
+            late = self.may_come_late and self.demand.quiet_since is None
+            self.demand.asked = late or self.demand.asked_at > self.changes.since
             self.may_come_late = False
             self.record.dozing()
             self.announcer.dozing(awake)

@@ -180,6 +180,7 @@ class Leases:
                 elif message.get("stir") is True:
                     self.asked = True
                 if KEEP_UNTIL in message:
+                    self.asked = self.asked or message[KEEP_UNTIL] is not None
                     until = self.on_keep(holder.who, message[KEEP_UNTIL])
                     self._say(holder, encode({**self.message, KEPT_UNTIL: until}))
         except Malformed:

@@ -15,7 +15,7 @@ from wakeport.activation import listening_fds
 from wakeport.loop import Future, Loop, any_of, now
 from wakeport.runtimes.docker.begin import Begun
 from wakeport.runtimes.docker.runtime import Docker
-from wakeport.runtimes.problems import Missing, RuntimeProblem
+from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
@@ -90,7 +90,7 @@ class Life:
         self.needs = Needs(loop, options.name, options.needs, asked, self.announcer.waking)
         self.wake = Wake(loop, options, record, runtime, self.needs, self.announcer, self.told_to_stop)
         self.changes = Changes(loop, runtime, self._container_changed)
-        self.doze = Doze(record, runtime, self.announcer, self.demand, self.changes)
+        self.doze = Doze(loop, record, runtime, self.announcer, self.demand, self.changes)
         self.work = Work(loop, options, runtime, self.wake.readiness)
         self.end = End(loop, runtime, self.changes, self.told_to_stop)
         self.stop = Stop(loop, options, record, runtime)
@@ -126,8 +126,11 @@ class Life:
         if cooling:
             await self._cool_down()
         if stopping:
+            # As in a stop of our own, who comes waits in the backlog: told that we stop, they would ask anew.
+            self.leases.close_door()
             self.announcer.stopping(waits_for="the stop that was under way")
             await self.stop.ours(self.record.container_id or self.options.container)
+            self.leases.open_door()
         if self.told_to_stop.done or not self.demand.last_look():
             return None
         return Stamps(now(), now())
@@ -158,23 +161,21 @@ class Life:
             if awake.ended.done:
                 return await self._outlive(awake)
             if self.told_to_renew.done and not self.doze.is_asked:
-                self._renew()  # after the thaw, if one is due: the newer self knows of nobody's asking
+                self._renew()  # who has asked would not ask again
             self._forgive_if_due()
             if self.told_to_stop.done or await self._may_sleep(awake):
                 await self._stop()
                 return False
-            await self._look_for_work(awake)
+            await self._is_at_work(awake)
             await self._doze_or_thaw(awake)
             await self._something(self._next_look(awake), awake.ended, self.told_to_renew)
 
     async def _may_sleep(self, awake: Awake) -> bool:
         """Whether it is time, the runtime is there to stop it, and nobody has come until this very moment."""
-        if not self._is_idle(awake) or await self._is_at_work(awake):
+        if not self._is_idle(awake) or await self._is_at_work(awake, deciding=True):
             return False
         try:
-            await self.runtime.look(awake.container.id)
-        except Missing:
-            pass
+            await self.runtime.exists(awake.container.id)
         except RuntimeProblem as problem:
             # Given up now, it would run on with nobody to put it to sleep.
             self._put_off("it is time to sleep, but it cannot be stopped", problem)
@@ -190,38 +191,30 @@ class Life:
         self.demand.put_off(TRY_AGAIN_AFTER)
         self._leases_changed()
 
-    async def _look_for_work(self, awake: Awake) -> None:
-        """Nobody holds a lease, but that is not all that counts."""
+    async def _is_at_work(self, awake: Awake, deciding: bool = False) -> bool:
+        """Whether it is, although nobody holds a lease: then its times begin anew."""
         if self.demand.quiet_since is None or self.doze.is_frozen:
             self.work.forget()
-            return
-        found = self.work.found
-        if await self.work.is_seen(awake):
-            self._renew_demand()
-        elif found != self.work.found:
-            self._leases_changed()
-
-    async def _is_at_work(self, awake: Awake) -> bool:
-        """Before it is put to sleep it is looked at once more."""
-        if self.doze.is_frozen or not await self.work.is_seen(awake, deciding=True):
             return False
-        self._renew_demand()
-        return True
-
-    def _renew_demand(self) -> None:
-        self.demand.renew()
-        self._leases_changed()
+        found = self.work.found
+        seen = await self.work.is_seen(awake, deciding)
+        if seen:
+            self.demand.renew()
+        if seen or found != self.work.found:
+            self._leases_changed()
+        return seen
 
     async def _doze_or_thaw(self, awake: Awake) -> None:
         await self.doze.notice(awake)
         if self.doze.is_asked:
             await self.wake.needs_ready()
             await self.doze.thaw(awake)
-        elif self.doze.is_due(awake) and not await self._is_at_work(awake):
+        elif self.doze.is_due(awake) and not await self._is_at_work(awake, deciding=True):
             try:
                 await self.doze.freeze(awake)
                 if self.doze.is_frozen:
                     self.needs.rest()
+                    await self.doze.push_out(awake)
             except RuntimeProblem as problem:
                 if not awake.ended.done:
                     self._put_off("it is time to doze, but it cannot be frozen", problem)
@@ -271,6 +264,7 @@ class Life:
         """Put it to sleep. Clients that come meanwhile wait in the backlog for the next supervisor."""
         self.leases.close_door()
         self.announcer.stopping("STOPPING=1")
+        await self.needs.rest_no_more()
         await self.stop.undo(self.wake.awake)
         self.record.forgive()
 
@@ -298,7 +292,7 @@ class Life:
     def _leases_changed(self) -> None:
         self.demand.look()
         self.needs.consider(self.leases.holders.values())
-        self.announcer.holders(*self._depths_in(self.wake.awake), self.work.found)
+        self.announcer.holders(*self._depths_in(self.wake.awake), self.work.found, self.demand.is_needed)
         self.stirred.set(None)
 
     def _container_changed(self) -> None:
@@ -342,7 +336,7 @@ class Life:
         awake = await self.wake.go_on(handover.heard_until)
         self.awake_since = handover.awake_since
         self.demand.quiet_since, self.demand.idle_since = handover.quiet_since, handover.idle_since
-        self.doze.is_frozen = handover.frozen
+        self.doze.is_frozen, self.changes.missed = handover.frozen, True  # nobody listened in between
         if handover.frozen:
             self.announcer.dozing(awake)
         else:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # until a predecessor has stopped its container, for which Docker gives 10 s unless somebody has said more.
 WORD_WITHIN = 60.0
 
+BACK_WITHIN = 5.0  # seconds for what dozes to be thawed, before a container that is stopped ends without it
+
 
 class NotAwake(Exception):
     """A need that does not wake; `str()` of it says which, and why."""
@@ -53,6 +55,10 @@ class Need:
         """When its silence is too long (monotonic); for ever while it speaks, or stops first."""
         speaks = self.holder.state is not None or self.holder.awaits_stop
         return float("inf") if speaks else self.quiet_since + WORD_WITHIN
+
+    @property
+    def may_come(self) -> bool:
+        return not (self.is_awake or self.was_stopped or self.failure or self.holder.is_shut)
 
     def hold(self) -> None:
         self.was_stopped = self.rests = False
@@ -167,6 +173,19 @@ class Needs:
         """Our container dozes: theirs may too, but not be stopped, since ours comes back to them."""
         for need in self.needs:
             need.rest()
+
+    async def rest_no_more(self) -> None:
+        """Our container goes on, if only to end. Return when those that dozed with it are there for that.
+
+        Not all may come: one that is being stopped as well, or fails, or takes too long, is gone without.
+        """
+        until = now() + BACK_WITHIN
+        awaited = [need for need in self.needs if need.rests and not need.was_stopped]
+        for need in awaited:
+            need.hold()
+        while now() < until and any(need.may_come for need in awaited):
+            self.changed = Future()
+            await self._change_until(until)
 
     def consider(self, holders: Iterable[Holder]) -> None:
         """Somebody came to us or went: for whoever has come, those that were stopped are asked again.

@@ -39,6 +39,7 @@ class Status:
             "dozes_at": None,
             "sleeps_at": None,
             "at_work": None,
+            "memory": None,
             "failure": None,
         }
         published = self._published()

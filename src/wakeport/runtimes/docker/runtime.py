@@ -95,7 +95,12 @@ class Docker:
         Through the Engine, so that `docker ps` shows it. Its health turns to "unhealthy" by that, also for a
         while after.
         """
-        await self.engine.call("POST", f"/containers/{container.id}/pause")
+        try:
+            await self.engine.call("POST", f"/containers/{container.id}/pause")
+        except Refused:
+            # The Engine refuses what somebody else has frozen.
+            if not (await self.look(container.id)).paused:
+                raise
 
     async def thaw(self, container: Container) -> None:
         """Go on with it where `freeze` stopped it; nothing to do where it runs."""
