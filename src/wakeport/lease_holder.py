@@ -47,7 +47,7 @@ class LeaseHolder:
         self.use: list[str] = []
         self.last: list[float | None] = []
         self.busy = False
-        self.rests = False
+        self.rests = False  # not busy, and will be again
         self.awaits_thaw = False  # the supervisor has been asked since it said that the container dozes
         self.state: str | None = None
         self.connection: LeaseConnection | None = None
@@ -55,6 +55,7 @@ class LeaseHolder:
         self.retry: Timer | None = None
         self.delay = 0.0
         self.is_shut = False  # nobody listens on the lease socket, or it is not there
+        self.is_orphaned = False  # the supervisor ended, not by a stop, and no successor has been asked
         self.asked = 0.0  # when the last connection was opened; seconds, monotonic
 
     @property
@@ -95,6 +96,7 @@ class LeaseHolder:
         """Hang up, and forget what was said."""
         self.busy = self.rests = False
         self.state = None
+        self.is_orphaned = False
         self._stop_retrying()
         self._part_from_predecessor()
         if self.connection is not None:
@@ -152,6 +154,7 @@ class LeaseHolder:
     def _connect(self) -> None:
         self.retry = None
         self.state = None
+        self.is_orphaned = False
         self.asked = now()
         self.awaits_thaw = True
         try:
@@ -178,6 +181,7 @@ class LeaseHolder:
 
     def _on_end(self) -> None:
         said, self.state, self.connection = self.state, None, None
+        self.is_orphaned = said != STOPPING
         if self.busy and said != STOPPING:
             if said is None:
                 self._connect_later()

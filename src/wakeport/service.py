@@ -69,9 +69,19 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         self._check_unix_sockets()
         if self.proxy == CLASSIC:
             self._check_classic()
+        self._check_busy()
         for key, asked in (("ready", self.ready), ("busy.check", self.busy.check or "")):
             if asked.startswith("http:") and all(one.on.udp or one.leads_to_path for one in self.listener):
                 raise ValueError(f".{key}: HTTP is asked of a TCP port, and no listener leads to one")
+
+    def _check_busy(self) -> None:
+        """A setting that could change nothing was meant to change something."""
+        if self.busy.silent != "stop" and self.doze.seconds == float("inf"):
+            raise ValueError('.busy.silent: it never dozes; say after how long: doze = "5min"')
+        if self.busy.connections != OPEN and all(one.on.udp for one in self.listener):
+            raise ValueError(
+                ".busy.connections: no listener has connections; a UDP client counts until flow_idle is over"
+            )
 
     def _check_needs(self) -> None:
         for index, name in enumerate(self.needs):

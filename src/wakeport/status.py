@@ -136,10 +136,15 @@ def _held(lease: dict[str, Any], now: float) -> str:
     return f"{phrase}, {roughly(now - max(last))} silent"
 
 
+def resting(leases: list[dict[str, Any]], now: float) -> list[str]:
+    """Under whom it may doze and not be stopped, for people, one phrase each."""
+    return [_held(lease, now) for lease in leases if lease.get("rests")]
+
+
 def clients(leases: list[dict[str, Any]]) -> list[str]:
-    """Who keeps the container awake, for people: addresses, or the holder's own name."""
+    """Whom a stop would cut off, for people: addresses, or the holder's own name."""
     found: list[str] = []
     for lease in leases:
-        if lease.get("busy"):
+        if lease.get("busy") or lease.get("rests"):
             found += [str(use) for use in lease.get("use") or [lease.get("who") or "somebody"]]
     return found

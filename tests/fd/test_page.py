@@ -211,6 +211,25 @@ def test_who_comes_again_after_a_pause_sees_no_page(house: House) -> None:
     assert again.recv(len(BROWSER)) == BROWSER
 
 
+def test_who_comes_to_a_container_that_dozes_sees_no_page(house: House) -> None:
+    """Nor when the supervisor says so in answer: from there it is back at once."""
+    target = house.target()
+    house.proxy("page=0", "doze=yes", before=SLOW_TO_DOUBT)
+    first = house.client(say=BROWSER)
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert first.recv(len(BROWSER)) == BROWSER
+    first.close()
+    lease.hear_until(lambda message: message.get("busy") is False)
+    lease.tell("dozing")
+    again = house.client(say=BROWSER)
+    lease.hear_until(lambda message: message.get("busy") is True)
+    lease.tell("dozing")
+    assert still_open(again)
+    lease.awake(target.port)
+    assert again.recv(len(BROWSER)) == BROWSER
+
+
 def test_the_supervisor_s_first_word_is_enough_for_a_page(house: House) -> None:
     house.proxy("page=0", before=SLOW_TO_DOUBT)
     client = house.client(say=BROWSER)

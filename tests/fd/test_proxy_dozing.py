@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import socket
+import threading
 
-from tests.fd.conftest import Holder, House, everything
+import pytest
+
+from tests.fd.conftest import PATIENCE, Holder, House, everything
 from wakeport.proxy.linger import LEAVE_AFTER
+from wakeport.proxy.traffic import LOOK_EVERY, SEEN_AFTER
+
+ANSWER = 64 << 20  # bytes; more than all buffers on the way hold
 
 
 def served_once(house: House, *words: str) -> Holder:
@@ -151,3 +157,118 @@ def test_much_over_a_silent_connection_is_as_good_as_a_new_one(house: House) -> 
     lease.hear_until(lambda message: message.get("stir") is True)
     lease.awake(house.targets[0].port)
     assert lease.hear_until(lambda message: "busy" in message)["busy"] is True
+
+
+def read(client: socket.socket, size: int) -> None:
+    while size:
+        data = client.recv(min(size, 1 << 20))
+        assert data
+        size -= len(data)
+
+
+def slow_reader(house: House) -> tuple[socket.socket, Holder]:
+    """A client that has read nothing of its answer for so long that it counts no more, and the lease."""
+    target = house.target(lambda sock: sock.sendall(bytes(ANSWER)) if sock.recv(1) else None)
+    house.proxy("doze=yes", "counts=100/1")
+    client = house.client(say=b"?")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    lease.hear_until(lambda message: message.get("busy") is False)
+    return client, lease
+
+
+def test_who_reads_on_after_a_pause_has_the_container_thawed(house: House) -> None:
+    """It says nothing, as a download does: what is left of its answer only the container can send."""
+    client, lease = slow_reader(house)
+    lease.tell("dozing")
+    read(client, ANSWER // 2)
+    assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+    lease.awake(house.targets[0].port)
+    read(client, ANSWER // 2)
+
+
+def test_what_comes_late_out_of_a_frozen_container_leaves_the_client_able_to_stir(house: House) -> None:
+    """More than the client takes at once: from then on its socket is watched for something else."""
+    last = threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        sock.sendall(sock.recv(5))
+        last.wait(PATIENCE)
+        sock.sendall(bytes(ANSWER))
+
+    target = house.target(serve)
+    house.proxy("doze=yes", "counts=100/1")
+    client = house.client(say=b"hello")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert client.recv(5) == b"hello"
+    lease.hear_until(lambda message: message.get("busy") is False)
+    lease.tell("dozing")
+    last.set()
+    read(client, ANSWER // 2)
+    assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+
+
+def test_who_rests_says_so_to_the_successor_of_one_that_crashed_in_a_doze(house: House) -> None:
+    _, lease = silent_one(house, "silent=doze")
+    lease.tell("dozing")
+    lease.close()
+    successor = house.lease.accept()
+    successor.awake(house.targets[0].port)
+    word = successor.hear_until(lambda message: "busy" in message)
+    assert word == {"busy": False, "rests": True}
+
+
+def test_a_silent_one_can_stir_the_successor_of_a_supervisor_that_crashed(house: House) -> None:
+    """Whoever holds nothing has to hear of the next doze all the same."""
+    client, lease = silent_one(house)
+    lease.close()
+    successor = house.lease.accept()
+    successor.awake(house.targets[0].port)
+    successor.hear_until(lambda message: message.get("busy") is False)
+    successor.tell("dozing")
+    client.sendall(b"ping")
+    assert successor.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+
+
+def test_who_rests_does_not_wake_what_was_put_to_sleep_by_order(house: House) -> None:
+    """The target has ended its side; the client has not, and may never."""
+    target = house.target(lambda sock: sock.sendall(sock.recv(5)))
+    house.proxy("doze=yes", "counts=100/1", "silent=doze")
+    client = house.client(say=b"hello")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert everything(client) == b"hello"
+    lease.hear_until(lambda message: message.get("rests") is True)
+    lease.tell("stopping")
+    lease.close()
+    assert house.lease.nobody_asks(3)
+
+
+def test_a_silent_unix_client_stirs_with_its_first_byte_and_with_its_end(house: House) -> None:
+    """Of its socket the kernel does not tell when something came."""
+    house.listen(str(house.folder / "web.sock"))
+    client, lease = silent_one(house)
+    lease.tell("dozing")
+    client.sendall(b"ping")
+    assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+    lease.awake(house.targets[0].port)
+    assert client.recv(4) == b"ping"
+    threading.Event().wait(LOOK_EVERY + SEEN_AFTER)  # until that was not a moment ago any more
+    lease.tell("dozing")
+    client.shutdown(socket.SHUT_WR)
+    assert lease.hear_until(lambda message: "stir" in message or "busy" in message) == {"stir": True}
+    assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("words", [(), ("counts=1/20",)])
+def test_live_traffic_asks_nothing_before_a_failure_is_over(house: House, words: tuple[str, ...]) -> None:
+    target = house.target()
+    house.proxy("doze=yes", *words)
+    client = house.client(say=b"hello")
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert client.recv(5) == b"hello"
+    lease.tell("failed", reason="it cannot be thawed", retry_after=30)
+    lease.hear_end()
+    assert house.lease.nobody_asks(3 * LOOK_EVERY)

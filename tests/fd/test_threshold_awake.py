@@ -30,7 +30,7 @@ def test_while_it_is_awake_a_probe_passes_also_through_a_fresh_proxy(house: Hous
     assert second.recv(1024) == PROBE
 
 
-@pytest.mark.parametrize("state", ["asleep", "waking", "stopping", "failed"])
+@pytest.mark.parametrize("state", ["asleep", "waking", "dozing", "stopping", "failed"])
 def test_in_any_other_state_it_does_not(house: House, state: str) -> None:
     judging(house, ASLEEP, more=(publish(house, state),))
     assert everything(house.client(say=PROBE)).endswith(b"asleep")
@@ -61,7 +61,28 @@ def test_who_has_begun_when_somebody_else_wakes_it_passes(house: House) -> None:
     assert begun.recv(1024) == PROBE
 
 
-@pytest.mark.parametrize("state", ["asleep", "awake"])
+def test_while_it_dozes_a_probe_has_its_answer_and_only_who_may_thaws_it(house: House) -> None:
+    """Through the proxy that stays there, which holds a lease, and knows it from that."""
+    target = house.target()
+    judging(house, ASLEEP, more=("doze=yes",))
+    first = house.client(say=VISIT)
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert first.recv(100) == VISIT
+    first.close()
+    lease.hear_until(lambda message: message.get("busy") is False)
+    lease.tell("dozing")
+    for _ in range(3):
+        assert everything(house.client(say=PROBE)).endswith(b"asleep")
+    visit = house.client(say=VISIT)
+    word = lease.hear_until(lambda message: message.get("busy") is True or "stir" in message)
+    assert word["use"] == [f"127.0.0.1:{visit.getsockname()[1]}"]
+    assert everything(house.client(say=PROBE)).endswith(b"asleep")
+    lease.awake(target.port)
+    assert visit.recv(100) == VISIT
+
+
+@pytest.mark.parametrize("state", ["asleep", "dozing", "awake"])
 def test_a_datagram_that_may_not_wake_passes_while_it_is_awake(house: House, state: str) -> None:
     udp.listen(house)
     with udp.target(lambda data: [data.upper()]) as target:

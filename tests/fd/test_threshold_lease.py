@@ -7,7 +7,7 @@ import struct
 import threading
 
 from tests.fd.conftest import House, everything
-from tests.fd.test_threshold import ASLEEP, VISIT, judging
+from tests.fd.test_threshold import ASLEEP, PROBE, VISIT, judging
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -38,3 +38,20 @@ def test_who_left_a_moment_before_the_silent_client_came(house: House) -> None:
     house.client()
     lease.sock.settimeout(10)
     lease.hear_until(lambda message: message.get("busy") is False)
+
+
+def test_whoever_is_being_judged_lets_nobody_rest_who_has_gone(house: House) -> None:
+    """A knock every few seconds would keep the container from ever being stopped."""
+    target = house.target()
+    judging(house, ASLEEP, more=("doze=yes", "counts=100/1", "silent=doze"))
+    silent = house.client(say=VISIT)
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert silent.recv(100) == VISIT
+    lease.hear_until(lambda message: message.get("rests") is True)
+    lease.tell("dozing")
+    house.client(say=PROBE[:10])
+    silent.close()
+    lease.sock.settimeout(10)
+    word = lease.hear_until(lambda message: "busy" in message)
+    assert word == {"busy": False}

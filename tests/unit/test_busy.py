@@ -25,8 +25,11 @@ def test_how_much_has_to_pass_is_said_in_bytes_and_seconds(written: str, said: s
 
 
 def test_the_proxy_understands_what_it_is_told() -> None:
-    given = Options(words(web(connections="1K in 5min", silent="doze")))
-    assert (given.counts, given.silent, given.doze) == ((1024, 300.0), "doze", False)
+    given = Options(words(web(connections="1K in 5min")))
+    assert (given.counts, given.silent, given.doze) == ((1024, 300.0), "stop", False)
+    silent = {"connections": "1K in 5min", "silent": "doze"}
+    given = Options(words(build("web", {"doze": "1min", "busy": silent, "listener": [{"on": "80"}]})))
+    assert (given.silent, given.doze) == ("doze", True)
     given = Options(words(build("web", {"doze": "5s", "listener": [{"on": "80"}]})))
     assert (given.counts, given.doze) == (None, True)
 
@@ -67,6 +70,19 @@ def test_a_key_of_busy_at_another_place_is_told_where_it_belongs() -> None:
 def test_what_would_never_doze_is_refused() -> None:
     with pytest.raises(BadInput, match=r"^doze: it is stopped after 10min"):
         build("web", {"doze": "10min", "listener": [{"on": "80"}]})
+
+
+def test_silent_connections_may_doze_only_where_something_dozes() -> None:
+    """It would be awake for as long as they are open, which is not what that says."""
+    with pytest.raises(BadInput, match=r"^busy\.silent: it never dozes"):
+        web(connections="1K in 5min", silent="doze")
+
+
+@pytest.mark.parametrize("listeners", [[], [{"on": "53/udp"}]])
+def test_bytes_are_counted_only_where_there_are_connections(listeners: list[dict[str, str]]) -> None:
+    settings = {"busy": {"connections": "1K in 5min"}, "listener": listeners}
+    with pytest.raises(BadInput, match=r"^busy\.connections: no listener has connections"):
+        build("web", settings)
 
 
 def test_a_check_by_http_wants_a_port_to_ask() -> None:

@@ -165,6 +165,13 @@ def test_one_that_never_sleeps() -> None:
     assert cells(forever, NOW)[-1] == "never sleeps"
 
 
+def test_who_is_silent_but_open_is_told_as_what_it_is_not_stopped_under() -> None:
+    silent = {"who": "proxy", "busy": False, "rests": True, "use": ["10.0.0.7:5"], "last": [NOW - 7200]}
+    dozing = {**AWAKE, "state": "dozing", "leases": [silent], "sleeps_at": None}
+    assert row(dozing).endswith("not stopped under 1 connection from 10.0.0.7:5, 2 h silent")
+    assert clients([silent, {"who": "service app", "busy": False}]) == ["10.0.0.7:5"]
+
+
 def test_the_table_tells_udp_from_tcp() -> None:
     several = build("web", {"listener": [{"on": on, "to": 53} for on in ("53/udp", "53", "[::1]:54/udp")]})
     _, listeners, *_ = cells(report(several, states(), {}, NOW), NOW)

@@ -11,7 +11,7 @@ from wakeport.cli import options
 from wakeport.cli.settled import load
 from wakeport.errors import InTheWay, NoRights
 from wakeport.layout import Layout
-from wakeport.lease import ASLEEP, AWAKE
+from wakeport.lease import ASLEEP, AWAKE, DOZING
 from wakeport.service import Service
 from wakeport.systemd import Systemd
 from wakeport.units import names
@@ -34,7 +34,7 @@ def verb(name: str, force: bool) -> None:
         _refuse_one_started_by_hand(service)
         click.echo(f"{name} is asleep already")
         return
-    if report["state"] == AWAKE and not report["owned"]:
+    if report["state"] in (AWAKE, DOZING) and not report["owned"]:
         raise _started_by_hand(service)
     if report["kept"] and not force:
         kept = status.told_of_keep(report["kept"], time.time())

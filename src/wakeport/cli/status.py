@@ -103,5 +103,6 @@ def _what_next(report: Report, now: float) -> str:
     dozes, sleeps = report["dozes_in"], report["sleeps_in"]
     coming = [f"dozes in {roughly(dozes)}"] if dozes is not None and report["state"] == AWAKE else []
     coming += [f"sleeps in {roughly(sleeps)}"] if sleeps is not None else []
+    coming += [f"not stopped under {holder}" for holder in status.resting(report["leases"], now)]
     never = "never sleeps" if report["idle"] == "infinity" else ""
     return ", ".join(coming) or never

@@ -162,6 +162,8 @@ class Proxy:
         failure = failure_from(message) if state == FAILED else None
         if self.pages is not None:
             self.pages.told(message)
+        if self.traffic is not None:
+            self.traffic.told(state)
         if targets is not None:
             self.on_awake(targets)
         elif failure is not None:
@@ -175,24 +177,15 @@ class Proxy:
         else:
             self.on_not_awake()
             self.patience.answered()
-            if state == DOZING:
-                self.on_dozing()
+            if state == DOZING and self.somebody_waits:
+                self.lease.hold()  # who waits has it thawed, unless that has been asked for already
         self.linger.stay_no_longer()
-
-    def on_dozing(self) -> None:
-        """It is frozen in this moment. Who waits has it thawed, unless that has been asked for already."""
-        if self.somebody_waits:
-            self.lease.hold()
-        if self.traffic is not None:
-            self.traffic.await_first()
 
     def on_awake(self, targets: dict[str, Address]) -> None:
         if targets != self.targets:
             self.on_not_awake()
         self.targets = targets
         self.patience.end()
-        if self.traffic is not None:
-            self.traffic.await_no_more()
         self.flows.connect(targets)
         self.call_in_next()
         if self.entrance is not None:
@@ -207,7 +200,7 @@ class Proxy:
     def on_lease_lost(self) -> None:
         self.on_not_awake()
         if self.traffic is not None:
-            self.traffic.await_no_more()
+            self.traffic.told(None)
         self.expect_supervisor()
         self.linger.stay_no_longer()
 
@@ -313,7 +306,9 @@ class Proxy:
 
     def release_if_only_judged(self) -> None:
         """Who is being judged does not need the container, and may keep the proxy from lingering for long."""
-        if self.lease.busy and not self.served and self.entrance is not None and self.entrance.threshold:
+        if self.served or self.entrance is None or not self.entrance.threshold:
+            return
+        if self.lease.busy or self.lease.rests:
             self.lease.release()
 
     def on_refused(self, _client: Client) -> None:

@@ -37,7 +37,19 @@ _pipes = Pipes()
 class Side:
     """One socket of a relay: what it is being watched for, and what it has yet to be sent."""
 
-    __slots__ = ("ended", "fd", "interest", "passed", "peer", "pending", "pipe", "relay", "sock", "streak")
+    __slots__ = (
+        "diverted",
+        "ended",
+        "fd",
+        "interest",
+        "passed",
+        "peer",
+        "pending",
+        "pipe",
+        "relay",
+        "sock",
+        "streak",
+    )
 
     peer: Side
 
@@ -51,12 +63,18 @@ class Side:
         self.ended = False  # it has sent its last byte
         self.interest = 0
         self.passed = 0  # bytes that have come from this socket
+        self.diverted: Callable[[int], None] | None = None  # who hears its events at present
 
     def want(self, interest: int) -> None:
         """Watch for this from now on. A call to the kernel only where it changes anything."""
         if interest != self.interest:
             self.interest = interest
-            self.relay.loop.watch(self.fd, interest, self.on_event)
+            self.relay.loop.watch(self.fd, interest, self.diverted or self.on_event)
+
+    def divert(self, heard: Callable[[int], None] | None) -> None:
+        """Have its events told to somebody else, who passes them on to `on_event`; None: no more."""
+        self.diverted = heard
+        self.relay.loop.divert(self.fd, heard or self.on_event)
 
     def on_event(self, events: int) -> None:
         if events & WRITE and self.interest & WRITE:
@@ -190,6 +208,7 @@ class Side:
         close(self.relay.loop, self.sock)
         # They refer to each other: unbroken, each of these circles waits for the garbage collector.
         del self.peer
+        self.diverted = None
 
     def _return_pipe(self) -> None:
         if self.pipe is not None:

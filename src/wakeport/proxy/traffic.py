@@ -9,8 +9,9 @@ import select
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from wakeport.lease import DOZING
 from wakeport.lease_holder import LeaseHolder
-from wakeport.loop import WRITE, Loop, now
+from wakeport.loop import Loop, now
 from wakeport.proxy.pulse import said_ago
 from wakeport.proxy.relay import Relay, Side
 
@@ -22,6 +23,11 @@ LOOK_EVERY = 1.0  # seconds; what is decided on it is decided so late at most
 
 # A container that is frozen may not have seen what was passed on just before; an idle one takes some 10 ms.
 SEEN_AFTER = 0.3  # seconds
+
+
+# What passes is summed up in pieces of a window, or a trickle over a day would take 10 MB a connection.
+# So it counts for up to a 64th longer.
+PIECES = 64
 
 
 class Meter:
@@ -36,7 +42,7 @@ class Meter:
         self.marks: deque[tuple[float, int]] = deque()
         self.total = 0  # bytes, of all marks
 
-    def look(self, relay: Relay, least: int, at: float) -> None:
+    def look(self, relay: Relay, least: int, at: float, window: float) -> None:
         """Note what has passed by now. Marks that are not needed to make up `least` are forgotten."""
         said = relay.client.passed
         passed = said + relay.target.passed
@@ -44,9 +50,12 @@ class Meter:
             return
         if said != self.said:
             self.said, self.said_at = said, at
-        self.marks.append((at, passed - self.seen))
-        self.total += passed - self.seen
-        self.seen = passed
+        fresh, self.seen = passed - self.seen, passed
+        self.total += fresh
+        end = (at // (window / PIECES) + 1) * (window / PIECES)
+        if self.marks and self.marks[-1][0] == end:
+            fresh += self.marks.pop()[1]
+        self.marks.append((end, fresh))
         while self.total - self.marks[0][1] >= least:
             self.total -= self.marks.popleft()[1]
 
@@ -90,7 +99,14 @@ class Traffic:
         meter.total = self.least
         self._tick_later()
 
-    def await_first(self) -> None:
+    def told(self, state: object) -> None:
+        """What the supervisor said last; None where it has gone."""
+        if state == DOZING:
+            self._await_first()
+        else:
+            self._await_no_more()
+
+    def _await_first(self) -> None:
         """The container dozes: it is to be asked for as soon as any client says something."""
         self._look()
         if any(self._spoke_just_now(relay, meter) for relay, meter in self.meters.items()):
@@ -98,7 +114,7 @@ class Traffic:
             return
         self.trapped = [relay.client for relay in self.meters]
         for side in self.trapped:
-            self.loop.divert(side.fd, self._trap(side))
+            side.divert(self._trap(side))
 
     def _spoke_just_now(self, relay: Relay, meter: Meter) -> bool:
         ago = said_ago(relay.client.sock)
@@ -106,18 +122,19 @@ class Traffic:
             return now() - meter.said_at < LOOK_EVERY + SEEN_AFTER
         return meter.said > 0 and ago < SEEN_AFTER
 
-    def await_no_more(self) -> None:
+    def _await_no_more(self) -> None:
         trapped, self.trapped = self.trapped, []
         for side in trapped:
             if not side.relay.finished:
-                self.loop.divert(side.fd, side.on_event)
+                side.divert(None)
         self._tick_later()
 
     def _trap(self, side: Side) -> Callable[[int], None]:
         def on_event(events: int) -> None:
-            if events != WRITE and not events & select.EPOLLERR:
+            # Also where it only takes bytes again: what follows these may have to come from the container.
+            if not events & select.EPOLLERR:
                 self.lease.stir()
-                self.await_no_more()
+                self._await_no_more()
             side.on_event(events)
 
         return on_event
@@ -135,16 +152,18 @@ class Traffic:
         since = now() - self.window
         # Each is looked at, so that each forgets what is long ago.
         used = [meter for meter in self.meters.values() if meter.is_used(self.least, since)]
+        self._tick_later()
+        if self.lease.connection is None and not self.lease.is_orphaned:
+            return  # it failed, and is asked when that is over; or was stopped, and the next client asks
         if used or any(relay is None for relay in self.served.values()):
             self.lease.hold()
         elif self.lease.busy:
             self.lease.release(self.rests)
-        elif self.rests and self.lease.connection is None:
-            self.lease.hold()  # the successor of a supervisor that crashed does not know of us
-        self._tick_later()
+        elif self.lease.is_orphaned:
+            self.lease.hold()  # a successor does not know who rests, and we have to hear when it dozes
 
     def _look(self) -> None:
         at = now()
         self.meters = {relay: meter for relay, meter in self.meters.items() if not relay.finished}
         for relay, meter in self.meters.items():
-            meter.look(relay, self.least, at)
+            meter.look(relay, self.least, at, self.window)

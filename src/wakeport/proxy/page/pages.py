@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Callable
 
-from wakeport.lease import AWAKE, STOPPING, WAKING, Message
+from wakeport.lease import AWAKE, DOZING, STOPPING, WAKING, Message
 from wakeport.loop import Loop, now
 from wakeport.proxy.door import Client
 from wakeport.proxy.held import WaitingRoom
@@ -137,6 +137,8 @@ class Pages:
             self.unsure.clear()
             self._awake()
             return
+        if state == DOZING:
+            return  # it is back at once, and if not, the doubts have an end of their own
         for client in list(self.unsure):
             self._look(client)
         if state == STOPPING:
