@@ -93,9 +93,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def conditions(self) -> dict[str, list[str]]:
         """What was given, by its key in the file."""
         return {
-            field.encode_name: list(given)
-            for field in msgspec.structs.fields(self)
-            if field.name != "then" and (given := getattr(self, field.name))
+            key: list(given)
+            for name, key in zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True)
+            if name != "then" and (given := getattr(self, name))
         }
 
     @property
@@ -106,16 +106,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 def check_order(rules: tuple[Rule, ...]) -> None:
     """Raises ValueError where a rule can never count, with the key's path in front."""
-    for index, rule in enumerate(rules[:-1]):
-        if not rule.conditions:
+    given = [rule.conditions for rule in rules]
+    for index, conditions in enumerate(given[:-1]):
+        if not conditions:
             raise ValueError(
                 f".rule[{index}]: it has no condition, so what follows never counts; put it last"
             )
-    for index, rule in enumerate(rules):
-        for earlier in range(index):
-            if rules[earlier].conditions == rule.conditions:
-                raise ValueError(f".rule[{index}]: it never counts, rule[{earlier}] has the same conditions")
-    if rules and rules[-1].then == WAKE and rules[-1].conditions:
+    for index, conditions in enumerate(given):
+        if (earlier := given.index(conditions)) < index:
+            raise ValueError(f".rule[{index}]: it never counts, rule[{earlier}] has the same conditions")
+    if rules and rules[-1].then == WAKE and given[-1]:
         # The one mistake that everybody makes who thinks of it as a list of what is allowed.
         raise ValueError(
             f".rule[{len(rules) - 1}]: whom no rule fits wakes the container too, so it changes nothing; "

@@ -41,7 +41,8 @@ def test_over_ipv4(house: House, listener: str) -> None:
 
 
 def test_over_both_on_one_listener(house: House) -> None:
-    with udp.network_of_our_own("ip addr add 2001:db8::1/128 dev lo", "ip addr add 192.0.2.1/32 dev lo"):
+    more = ("ip addr add 2001:db8::1/128 dev lo", "ip addr add 192.0.2.1/32 dev lo")
+    with udp.network_of_our_own(*more, ipv6_addresses=2):
         udp.listen(house, "::")
         converse(house, "::1", "2001:db8::1", "127.0.0.2", "192.0.2.1", "127.0.0.1")
 
@@ -62,7 +63,7 @@ def test_one_client_that_asks_two_addresses_has_two_flows(house: House) -> None:
 
 
 def test_link_local_over_the_right_cable(house: House) -> None:
-    with udp.network_of_our_own(*CABLE):
+    with udp.network_of_our_own(*CABLE, ipv6_addresses=3):
         shown = subprocess.run(
             ["ip", "-6", "-brief", "address", "show", "dev", "host0", "scope", "link"],
             check=True,

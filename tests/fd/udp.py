@@ -98,8 +98,11 @@ def target(
 
 
 @contextmanager
-def network_of_our_own(*commands: str) -> Iterator[None]:
-    """This thread, and all that it starts, in a new network with its loopback up; needs root."""
+def network_of_our_own(*commands: str, ipv6_addresses: int = 1) -> Iterator[None]:
+    """This thread, and all that it starts, in a new network with its loopback up; needs root.
+
+    `ipv6_addresses` is how many the commands and the kernel give it, with ::1.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -110,8 +113,17 @@ def network_of_our_own(*commands: str) -> Iterator[None]:
             Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
             for command in ("ip link set lo up", *commands):
                 subprocess.run(command.split(), check=True, timeout=60)
+            # ip returns before an address is in use, and what is sent there until then is lost.
+            eventually(lambda: _ipv6_addresses_in_use() >= ipv6_addresses)
             yield
         finally:
             libc.setns(before, CLONE_NEWNET)
     finally:
         os.close(before)
+
+
+def _ipv6_addresses_in_use() -> int:
+    """How many the kernel receives on: it makes each one's route when it has done with checking it."""
+    command = ["ip", "-6", "route", "show", "table", "local", "type", "local"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    return len(shown.splitlines())

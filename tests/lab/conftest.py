@@ -1,4 +1,4 @@
-"""Labs for tests: one that all share, and fresh ones for tests that shut down or break theirs.
+"""Labs for tests: one that all of a process share, and fresh ones for tests that shut down or break theirs.
 
 A lab that cannot boot fails the tests that asked for it, with its reason; it never skips them.
 """
@@ -46,7 +46,7 @@ def _booted() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def shared_lab() -> Iterator[Lab]:
-    """The one lab of this run. Tests ask for `lab`, which cleans up behind them."""
+    """The one lab of this process. Tests ask for `lab`, which cleans up behind them."""
     yield from _booted()
 
 
@@ -54,7 +54,11 @@ def shared_lab() -> Iterator[Lab]:
 def lab(shared_lab: Lab) -> Iterator[Lab]:
     """A running lab with the images `nginx` and `python`; no service, no container."""
     yield shared_lab
-    shared_lab.run(["sh", "-c", CLEAN_UP])
+    clean_up(shared_lab)
+
+
+def clean_up(lab: Lab) -> None:
+    lab.run(["sh", "-c", CLEAN_UP])
 
 
 @pytest.fixture

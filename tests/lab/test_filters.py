@@ -20,7 +20,7 @@ from tests.lab.settings import service_from
 STRANGERS = rounds(1000, 10_000)
 
 SETTINGS = """
-    idle = "2s"
+    idle = "5s"
 
     [[listener]]
     on = "80"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.lab import clients
+from tests.lab.rounds import promised
 from tests.lab.services import AddService, eventually
 
 IDLE = 3.0  # seconds
@@ -12,11 +13,11 @@ IDLE = 3.0  # seconds
 
 def test_idle_stop_is_decided_in_time(service: AddService, shape: str) -> None:
     web = service(shape=shape, idle=f"{IDLE:g}s")
-    assert web.get().served
-    last_client_gone = time.monotonic()
+    last = web.get()
+    assert last.served, last
     eventually("the stop begins", lambda: web.status["state"] in ("stopping", "asleep"))
-    decided = time.monotonic() - last_client_gone
-    assert IDLE - 0.1 < decided < IDLE + 2, decided
+    decided = time.monotonic() - (last.at + last.seconds)
+    assert IDLE <= decided < IDLE + promised(2), decided
     web.falls_asleep()
 
 

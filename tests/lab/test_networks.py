@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
-from tests.lab.services import AddService, Service
+from tests.lab.services import AddService, Service, eventually
 
 MACVLAN = ["--driver=macvlan", "--opt=parent=test-here"]
 
@@ -42,18 +42,18 @@ def test_user_defined_network(lab: Lab, service: AddService) -> None:
 def test_several_networks(lab: Lab, service: AddService) -> None:
     for network in ("front", "back"):
         lab.docker("network", "create", network)
-    web = service(create=["--network=front"])
+    web = service(idle="1h", create=["--network=front"])
     lab.docker("network", "connect", "back", "web")
     lab.docker("network", "connect", "bridge", "web")
     assert web.get().served
     own = lab.docker("inspect", "--format={{.NetworkSettings.Networks.front.IPAddress}}", "web")
-    assert web.status["targets"] == {"80/tcp": [own, 80]}
+    eventually("it leads there", lambda: web.status["targets"] == {"80/tcp": [own, 80]})
 
 
 def test_network_of_the_host(service: AddService) -> None:
-    web = service(listen=8080, create=["--network=host"])
+    web = service(listen=8080, idle="1h", create=["--network=host"])
     assert web.get().served
-    assert web.status["targets"] == {"80/tcp": ["127.0.0.1", 80]}
+    eventually("it leads there", lambda: web.status["targets"] == {"80/tcp": ["127.0.0.1", 80]})
 
 
 def test_network_of_another_container(lab: Lab, service: AddService) -> None:
@@ -88,6 +88,7 @@ def test_container_recreated_where_nothing_reaches_it(
     answer = web.get()
     assert answer.told_no
     assert reason in answer.data
+    web.reaches("failed")
     assert reason.decode() in web.status["failure"]["reason"]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from lab import Lab
 from tests.lab.programs import DIES_AT_ONCE, READY_LATER, SERVES_ONE, python
+from tests.lab.rounds import promised
 from tests.lab.services import AddService, Service
 
 HEALTHCHECK = ["--health-cmd=test -e /tmp/ready", "--health-interval=200ms"]
@@ -78,7 +79,7 @@ def test_deadline_says_what_was_still_missing(service: AddService, ready: str, m
     assert answer.told_no
     assert b"not ready within 2 s" in answer.data
     assert missing in answer.data
-    assert 2 <= answer.seconds < 10
+    assert 2 <= answer.seconds < 2 + promised(8)
     web.falls_asleep()
 
 

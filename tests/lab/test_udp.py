@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from lab import Lab
+from tests.lab.clients import connect
 from tests.lab.programs import DIES_AT_ONCE, SAYS_DATAGRAMS_BACK, python
 from tests.lab.services import Service, eventually
 
@@ -60,7 +61,8 @@ def test_the_first_query_wakes_a_name_server(lab: Lab, name_server: Service, wor
     assert dig(lab, "+tcp", "asleep.test", "AAAA") == ["2001:db8::80"]
     # Too long for a datagram: dig asks again over TCP by itself.
     assert "".join(dig(lab, "+notcp", "+noedns", "long.test", "TXT")).count("x") == 2000
-    assert set(name_server.status["targets"]) == {"53/udp", "53/tcp"}
+    with connect(lab, 53):
+        eventually("both lead there", lambda: set(name_server.status["targets"]) == {"53/udp", "53/tcp"})
     name_server.falls_asleep()
     assert dig(lab, *words, "asleep.test", "A") == ["192.0.2.80"]
 

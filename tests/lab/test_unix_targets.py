@@ -9,7 +9,7 @@ import pytest
 from lab import Lab
 from tests.lab import clients
 from tests.lab.programs import DIES_AT_ONCE, ON_A_PATH, python
-from tests.lab.services import Service
+from tests.lab.services import Service, eventually
 
 FOLDER = "/run/test-app"  # of the host and of the container
 PATH = f"{FOLDER}/app.sock"
@@ -38,7 +38,8 @@ def test_a_port_leads_to_a_path(lab: Lab, network: str) -> None:
         assert service.is_asleep
         assert service.get().body == "from a path"
         assert service.get().body == "from a path"
-        assert service.status["targets"] == {PATH: [PATH]}
+        with clients.connect(lab):
+            eventually("it leads there", lambda: service.status["targets"] == {PATH: [PATH]})
         service.falls_asleep()
         assert (lab.root / PATH[1:]).is_socket()
 
@@ -85,4 +86,5 @@ def test_what_is_missing_is_said(lab: Lab, program: str, missing: str) -> None:
     answer = service.get()
     assert answer.told_no
     assert f"still waiting for {missing}" in answer.body
+    service.reaches("failed")
     assert service.status["failure"]["reason"].endswith(missing)

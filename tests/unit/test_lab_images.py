@@ -50,6 +50,28 @@ def test_an_archive_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(made) == 1
 
 
+def test_two_who_make_it_at_the_same_time_both_have_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    found: list[list[str]] = []
+
+    def made_meanwhile(_tree: images.Tree) -> None:
+        monkeypatch.setattr(images, "_nginx", lambda _tree: None)
+        read()
+
+    def read() -> None:
+        with images.archive("nginx") as file, tarfile.open(fileobj=file) as tar:
+            found.append(tar.getnames())
+
+    monkeypatch.setattr(images, "CACHE", cache)
+    monkeypatch.setattr(images, "_nginx", made_meanwhile)
+    read()
+    assert found[0] == found[1]
+    assert "etc/passwd" in found[0]
+    assert len(list(cache.iterdir())) == 1
+
+
 def test_an_unknown_image_has_no_archive() -> None:
     with pytest.raises(KeyError, match="mysql"):
         images.archive("mysql")
