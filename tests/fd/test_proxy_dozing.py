@@ -272,3 +272,27 @@ def test_live_traffic_asks_nothing_before_a_failure_is_over(house: House, words:
     lease.tell("failed", reason="it cannot be thawed", retry_after=30)
     lease.hear_end()
     assert house.lease.nobody_asks(3 * LOOK_EVERY)
+
+
+def test_what_waits_for_a_target_that_does_not_read_counts(house: House) -> None:
+    """Frozen with it, the container would have been asked by nobody to read on."""
+    read_on = threading.Event()
+
+    def reads_later(sock: socket.socket) -> None:
+        read_on.wait(PATIENCE)
+        while sock.recv(1 << 20):
+            pass
+
+    target = house.target(reads_later)
+    house.proxy("doze=yes", "counts=100/1")
+    client = house.client()
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    client.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        client.sendall(bytes(ANSWER))
+    later = threading.Timer(4, read_on.set)
+    later.start()
+    lease.hear_until(lambda message: message.get("busy") is False)
+    assert read_on.is_set()
+    later.join()

@@ -76,6 +76,12 @@ class Side:
         self.diverted = heard
         self.relay.loop.divert(self.fd, heard or self.on_event)
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether something that the peer has sent still waits for this socket to take it."""
+        pipe = self.peer.pipe
+        return self.pending is not None or (pipe is not None and pipe.held > 0)
+
     def on_event(self, events: int) -> None:
         if events & WRITE and self.interest & WRITE:
             self._flush()

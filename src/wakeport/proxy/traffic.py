@@ -24,7 +24,6 @@ LOOK_EVERY = 1.0  # seconds; what is decided on it is decided so late at most
 # A container that is frozen may not have seen what was passed on just before; an idle one takes some 10 ms.
 SEEN_AFTER = 0.3  # seconds
 
-
 # What passes is summed up in pieces of a window, or a trickle over a day would take 10 MB a connection.
 # So it counts for up to a 64th longer.
 PIECES = 64
@@ -150,8 +149,12 @@ class Traffic:
             return
         self._look()
         since = now() - self.window
-        # Each is looked at, so that each forgets what is long ago.
-        used = [meter for meter in self.meters.values() if meter.is_used(self.least, since)]
+        # Each is looked at, so that each forgets what is old. A target that reads nothing may be at work.
+        used = [
+            relay
+            for relay, meter in self.meters.items()
+            if meter.is_used(self.least, since) or relay.target.is_owed
+        ]
         self._tick_later()
         if self.lease.connection is None and not self.lease.is_orphaned:
             return  # it failed, and is asked when that is over; or was stopped, and the next client asks
