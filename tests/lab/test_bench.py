@@ -26,7 +26,7 @@ def test_a_small_run_prints_its_tables_and_writes_every_round(
     result = json.loads(file.read_text())
     assert {"date", "kernel", "processors", "systemd", "docker", "python"} <= result["machine"].keys()
     (only_round,) = result["cold"]["rounds"]
-    assert only_round.keys() == {"bare", "recipe", "web", "classic"}
+    assert only_round.keys() == {"bare", "recipe", "web", "classic", "dozing"}
     for ours in ("web", "classic"):
         stages = only_round[ours]["stages"]
         in_order = [stages[name] for name in ("process", "called", "running", "ready", "first byte")]
@@ -35,7 +35,7 @@ def test_a_small_run_prints_its_tables_and_writes_every_round(
         awake = {process["name"] for process in result["memory"][ours]["awake"]}
         assert awake >= {"supervisor", "proxy" if ours == "web" else "systemd-socket-proxyd"}
     served = {each["contender"]: each["served"] for each in result["crowd"]}
-    assert served == {"recipe": 20, "web": 20, "classic": 20}
+    assert served == {"recipe": 20, "web": 20, "classic": 20, "dozing": 20}
 
 
 def test_every_relay_is_measured_in_every_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
