@@ -62,11 +62,11 @@ class LeaseHolder:
     def awaits_stop(self) -> bool:
         return self.predecessor is not None
 
-    def hold(self, client: str = "") -> None:
-        """The container is needed: ask for it, unless that has been done. `client` is for whom."""
-        if client and not self.busy:
+    def hold(self, client: object = None) -> None:
+        """The container is needed: ask for it, unless that has been done. `client` is for whom, as a text."""
+        if client is not None and not self.busy:
             # Who woke it is said with the lease itself: a thaw may be over before the next report.
-            self.use, self.last = [client], [None]
+            self.use, self.last = [str(client)], [None]
         if self.connection is not None and self.state != STOPPING:
             if not self.busy or (self.state == DOZING and not self.awaits_thaw):
                 # The supervisor may have taken its last look a moment ago: its word before that

@@ -110,7 +110,7 @@ class Proxy:
         """The container is needed for it."""
         self.served[client] = None
         self.reports.changed()
-        self.lease.hold(str(client))
+        self.lease.hold(client)
         if self.lease.state is None and self.targets is not None:
             self.on_not_awake()
 
@@ -237,7 +237,7 @@ class Proxy:
 
     def call_in_next(self) -> None:
         # Whose target is busy is passed by: one dead port shall hold up no other.
-        while self.targets is not None and (client := self.room.first(self.may_dial)) is not None:
+        while self.room and self.targets is not None and (client := self.room.first(self.may_dial)):
             self.room.take_out(client)
             self.dial(client, self.targets)
         self.mind_the_room()
