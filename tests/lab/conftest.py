@@ -62,6 +62,18 @@ def clean_up(lab: Lab) -> None:
 
 
 @pytest.fixture
+def live_restore(lab: Lab) -> Iterator[None]:
+    """A Docker whose containers outlive it."""
+    settings = lab.root / "etc/docker/daemon.json"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text('{"live-restore": true}')
+    lab.run(["systemctl", "restart", "docker.service"])
+    yield
+    settings.unlink()
+    lab.run(["systemctl", "restart", "docker.socket", "docker.service"])
+
+
+@pytest.fixture
 def fresh_lab() -> Iterator[Lab]:
     """A lab for one test alone, which may shut it down, reboot it, or break it."""
     yield from _booted()

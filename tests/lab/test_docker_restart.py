@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from lab import Lab
 from tests.lab import applications, clients
 from tests.lab.rounds import promised, rounds
 from tests.lab.services import AddService, Service, eventually
@@ -52,18 +50,6 @@ def test_docker_restarted_while_asleep(service: AddService) -> None:
     following = web.get()
     assert following.served, following
     web.falls_asleep()
-
-
-@pytest.fixture
-def live_restore(lab: Lab) -> Iterator[None]:
-    """A Docker whose containers outlive it."""
-    settings = lab.root / "etc/docker/daemon.json"
-    settings.parent.mkdir(exist_ok=True)
-    settings.write_text('{"live-restore": true}')
-    lab.run(["systemctl", "restart", DOCKER])
-    yield
-    settings.unlink()
-    lab.run(["systemctl", "restart", DOCKER_SOCKET, DOCKER])
 
 
 @pytest.mark.usefixtures("live_restore")

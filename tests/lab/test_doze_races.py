@@ -59,18 +59,6 @@ def slow_docker(web: Service) -> Iterator[None]:
 
 
 @pytest.fixture
-def live_restore(lab: Lab) -> Iterator[None]:
-    """A Docker whose containers outlive it."""
-    settings = lab.root / "etc/docker/daemon.json"
-    settings.parent.mkdir(exist_ok=True)
-    settings.write_text('{"live-restore": true}')
-    lab.run(["systemctl", "restart", DOCKER])
-    yield
-    settings.unlink()
-    lab.run(["systemctl", "restart", "docker.socket", DOCKER])
-
-
-@pytest.fixture
 def shared(lab: Lab) -> Iterator[Path]:
     """A directory that a container has as /shared, by `--volume=/run/shared:/shared`."""
     directory = lab.root / "run/shared"
