@@ -247,6 +247,18 @@ class House:
         self.programs: list[Program] = []
         self.targets: list[Target] = []
         self.clients: list[socket.socket] = []
+        self.reserved: list[socket.socket] = []
+
+    def refusing(self) -> socket.socket:
+        """Bound to a port of loopback, which refuses until somebody listens on it.
+
+        A port that was only looked up and closed may be another test's target a moment later.
+        """
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(PATIENCE)
+        self.reserved.append(sock)
+        return sock
 
     def listen(self, host: str = "127.0.0.1", backlog: int = 512) -> socket.socket:
         family = socket.AF_UNIX if "/" in host else socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -290,7 +302,7 @@ class House:
         return sock
 
     def close(self) -> None:
-        for sock in self.clients:
+        for sock in (*self.clients, *self.reserved):
             sock.close()
         for program in self.programs:
             program.clean_up()

@@ -72,7 +72,9 @@ def test_a_flood_from_many_sources(house: House, state: str) -> None:
 
         good()
         attack()
-        with unharmed(proxy, good, growth=6_144):
+        # While nobody answers, 8 MiB may be kept of what the flows say; how much the first attack left of it
+        # to the second depends on how fast the proxy read, and the heap stays as large as it once was.
+        with unharmed(proxy, good, growth=10_240):
             attack()
 
 

@@ -129,27 +129,22 @@ def test_a_full_house_does_not_spin(house: House) -> None:
 
 
 def test_a_target_that_comes_up_a_moment_after_awake_is_waited_for(house: House) -> None:
-    reserved = socket.create_server(("127.0.0.1", 0))
-    port = reserved.getsockname()[1]
-    reserved.close()
+    late = house.refusing()
     house.proxy()
     client = house.client(say=b"early")
-    house.lease.accept().awake(port)
+    house.lease.accept().awake(late.getsockname()[1])
     threading.Event().wait(0.2)
-    with socket.create_server(("127.0.0.1", port)) as late:
-        late.settimeout(PATIENCE)
-        sock, _ = late.accept()
-        with sock:
-            sock.settimeout(PATIENCE)
-            assert sock.recv(5) == b"early"
-            sock.sendall(b"late")
-            assert client.recv(4) == b"late"
+    late.listen()
+    sock, _ = late.accept()
+    with sock:
+        sock.settimeout(PATIENCE)
+        assert sock.recv(5) == b"early"
+        sock.sendall(b"late")
+        assert client.recv(4) == b"late"
 
 
 def test_a_target_that_refuses_is_asked_about_once_and_then_given_up(house: House) -> None:
-    reserved = socket.create_server(("127.0.0.1", 0))
-    port = reserved.getsockname()[1]
-    reserved.close()
+    port = house.refusing().getsockname()[1]
     house.proxy()
     client = house.client(say=b"GET / HTTP/1.1\r\n\r\n")
     first = house.lease.accept()
@@ -163,9 +158,7 @@ def test_a_target_that_refuses_is_asked_about_once_and_then_given_up(house: Hous
 
 
 def test_a_container_that_moved_is_found_after_asking_anew(house: House) -> None:
-    reserved = socket.create_server(("127.0.0.1", 0))
-    old = reserved.getsockname()[1]
-    reserved.close()
+    old = house.refusing().getsockname()[1]
     target = house.target(echo)
     house.proxy()
     client = house.client(say=b"where are you")

@@ -161,8 +161,7 @@ def test_a_restarted_container_is_used_at_its_new_address(house: House) -> None:
 
 def test_who_is_being_connected_when_the_container_goes_waits_again(house: House) -> None:
     """And is connected to the new address without the supervisor being asked anew."""
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        old = reserved.getsockname()[1]
+    old = house.refusing().getsockname()[1]
     target = house.target()
     house.proxy()
     client = house.client(say=b"hello")

@@ -240,8 +240,7 @@ def test_a_dead_port_of_a_service_holds_up_none_of_the_others(house: House) -> N
     """Each target has places of its own at the dialer; a refused client keeps one for a second."""
     listeners = [house.listen(), house.listen()]
     target = house.target()
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        dead = reserved.getsockname()[1]
+    dead = house.refusing().getsockname()[1]
     house.proxy()
     unlucky = [house.client(listeners[0]) for _ in range(100)]
     lucky = house.client(listeners[1], say=b"first")

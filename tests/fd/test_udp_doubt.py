@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 from tests.fd import udp
 from tests.fd.conftest import House, everything
 
@@ -33,8 +31,7 @@ def test_a_tcp_port_that_refuses_costs_a_flow_nothing(house: House) -> None:
     udp.listen(house)
     door = house.listen()
     house.proxy(targets=["target=80/udp", "target=80/tcp"])
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        dead = reserved.getsockname()[1]
+    dead = house.refusing().getsockname()[1]
     client = udp.client(house, listener=house.listeners[0])
     with udp.target() as target:
         client.send(b"one")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from tests.lab import clients
 from tests.lab.services import AddService, eventually
+from wakeport.proxy.traffic import SEEN_AFTER
 
 
 def test_a_quiet_container_is_frozen_thawed_and_stopped_in_the_end(service: AddService) -> None:
@@ -31,6 +34,8 @@ def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -
     web = service("web", "--doze=1h", idle="2h")
     open_one = clients.connect(web.lab)
     assert clients.ask(open_one)
+    # Who has just said something is taken to wait for the rest of an answer, and wakes it at once.
+    time.sleep(SEEN_AFTER)
     web.lab.docker("pause", "web")
     web.reaches("dozing")
     answer = web.get()
