@@ -22,6 +22,9 @@ _UNITS: Final = {word: seconds for seconds, words in _SECONDS.items() for word i
 _TERM: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ \t]*([A-Za-zµμ]*)[ \t]*")
 _SPELLED: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
+# Beyond that a float does not hold milliseconds any more, and no machine lives so long.
+LONGEST: Final = 100 * 31557600.0
+
 EXAMPLE: Final = 'write it as systemd does: "90s", "1min 30s", "2h"'
 
 
@@ -46,8 +49,10 @@ class Span:
                 raise ValueError(f"{text!r} is not a time span; {EXAMPLE}")
             total += float(term[1]) * _UNITS[term[2] or "s"]
             at = term.end()
-        if not text or not math.isfinite(total):
+        if not text:
             raise ValueError(f"{text!r} is not a time span; {EXAMPLE}")
+        if total > LONGEST:
+            raise ValueError(f'{text!r} is longer than 100 years; say less, or "infinity" where that goes')
         return cls(round(total, 3))
 
     def __str__(self) -> str:
