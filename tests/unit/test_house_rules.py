@@ -15,10 +15,11 @@ SOURCE = ROOT / "src" / "wakeport"
 # Who may import whom: a part of the package, and the parts that it may lean on. Everything may use
 # itself. The two halves of a wake stand on the modules of the ground floor, and know nothing
 # of the command line; the command line may ask a runtime, and speak on a lease.
-GROUND = {"loop", "activation", "lease", "lease_connection", "lease_holder"}
+GROUND = {"loop", "activation", "lease", "lease_connection", "lease_holder", "dbus"}
 ARROWS: dict[str, set[str]] = {
     "loop": set(),
     "activation": set(),
+    "dbus": set(),
     "lease": set(),
     "lease_connection": {"lease", "loop"},
     "lease_holder": {"lease", "lease_connection", "loop"},
@@ -114,8 +115,10 @@ def _system_python() -> str:
 
 
 def test_nothing_is_imported_before_the_start_call() -> None:
-    first = "wakeport.supervisor.main, wakeport.supervisor.asking, wakeport.runtimes.docker.begin"
-    loaded = _modules_after(f"import {first}")
+    begins = sorted(path.parent.name for path in (SOURCE / "runtimes").glob("*/begin.py"))
+    first = ["supervisor.main", "supervisor.asking", "runtimes.choice"]
+    first += [f"runtimes.{runtime}.begin" for runtime in begins]
+    loaded = _modules_after(f"import {', '.join(f'wakeport.{one}' for one in first)}")
     assert {name for name in loaded if not name.startswith("_frozen")} - FIRST_ACT <= {
         "_abc",
         "_codecs",

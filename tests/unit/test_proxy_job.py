@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeport.proxy.restart import dbus, job
+from wakeport.dbus import calls, messages
+from wakeport.proxy.restart import job
 
 # What dbus-daemon 1.14 and systemd 252 said in the middle of `systemctl restart t.service`.
 HELLO_REPLY = bytes.fromhex(
@@ -40,20 +41,22 @@ WELCOME = b"OK 0123456789abcdef0123456789abcdef\r\n"
 
 
 def test_what_a_real_bus_says_is_understood() -> None:
-    kind, answers, body = dbus.parse(UNIT_LISTED)
+    listed = messages.parse(UNIT_LISTED)
+    body = listed.body
     unit = "t.service"
     state = ["loaded", "deactivating", "stop-sigterm", ""]
     path = "/org/freedesktop/systemd1/unit/t_2eservice"
     tail = [7, "restart", "/org/freedesktop/systemd1/job/91"]
-    assert (kind, answers) == (dbus.METHOD_RETURN, job.LIST)
+    assert (listed.kind, listed.answers) == (calls.METHOD_RETURN, job.LIST)
     assert body[0][0][:1] + body[0][0][2:7] + [91] + body[0][0][8:] == [unit, *state, path, 91, *tail[1:]]
-    assert dbus.parse(HELLO_REPLY)[:2] == (dbus.METHOD_RETURN, job.HELLO)
-    assert dbus.parse(NAME_ACQUIRED)[0] == dbus.SIGNAL
+    hello = messages.parse(HELLO_REPLY)
+    assert (hello.kind, hello.answers) == (calls.METHOD_RETURN, job.HELLO)
+    assert messages.parse(NAME_ACQUIRED).kind == calls.SIGNAL
 
 
 @pytest.mark.parametrize("message", [HELLO_REPLY, NAME_ACQUIRED, UNIT_LISTED])
 def test_a_message_is_as_long_as_it_says(message: bytes) -> None:
-    assert dbus.message_size(message[: dbus.START_SIZE]) == len(message)
+    assert messages.message_size(message[: messages.START_SIZE]) == len(message)
 
 
 # Another encoder, for any type and both byte orders: from the specification, not from the code.
@@ -148,13 +151,14 @@ VALUES = st.lists(SIMPLE | STRUCTURES | ARRAYS, max_size=4)
 def test_every_type_is_read_in_both_byte_orders(order: str, values: list[tuple[str, Any]]) -> None:
     kinds, given_values = [kind for kind, _ in values], [value for _, value in values]
     encoded = message(order, kinds, given_values)
-    assert dbus.message_size(encoded[:16]) == len(encoded)
-    assert dbus.parse(encoded) == (dbus.METHOD_RETURN, job.LIST, given_values)
+    assert messages.message_size(encoded[:16]) == len(encoded)
+    parsed = messages.parse(encoded)
+    assert (parsed.kind, parsed.answers, parsed.body) == (calls.METHOD_RETURN, job.LIST, given_values)
 
 
 @given(st.lists(TEXTS, max_size=4))
 def test_a_call_is_what_the_specification_says(texts: list[str]) -> None:
-    written = dbus.call(9, "a.b", "/a/b", "a.b.C", "Do", texts)
+    written = calls.call(9, "a.b", "/a/b", "a.b.C", "Do", texts)
     writer = Writer("<", b"l\x01\x00\x01")
     body = Writer("<")
     body.write("as", texts)
@@ -174,16 +178,16 @@ def test_a_damaged_message_is_told_from_a_whole_one(whole: bytes, data: st.DataO
     cut = data.draw(st.integers(1, len(whole)))
     for nonsense in (bytes(damaged), whole[:cut], data.draw(st.binary(min_size=16, max_size=200))):
         try:
-            dbus.message_size(nonsense.ljust(16, b"\0"))
-            dbus.parse(nonsense)
-        except dbus.Malformed:
+            messages.message_size(nonsense.ljust(16, b"\0"))
+            messages.parse(nonsense)
+        except messages.Malformed:
             pass
 
 
 @pytest.mark.parametrize("signature", ["a" * 255, "(" * 255, "a(" * 100, ")", "()", "(s", "ss}", "{", "é"])
 def test_a_type_that_makes_no_sense_is_refused(signature: str) -> None:
-    with pytest.raises(dbus.Malformed):
-        dbus.parse(
+    with pytest.raises(messages.Malformed):
+        messages.parse(
             message("<", [], []).replace(
                 b"\x08\x01g\0\0\0",
                 b"\x08\x01g\0" + bytes([len(signature.encode())]) + signature.encode() + b"\0",
@@ -253,7 +257,7 @@ def test_the_job_is_told(tmp_path: Path, order: str, pieces: int) -> None:
         (WELCOME, "hung up"),
         (WELCOME + HELLO_REPLY + UNIT_LISTED[:-3], "hung up"),
         (WELCOME + b"HTTP/1.1 400 Bad Request\r\n", "nonsense"),
-        (WELCOME + HELLO_REPLY + message("<", ["s"], ["who are you?"], dbus.ERROR), "refuses: who are you"),
+        (WELCOME + HELLO_REPLY + message("<", ["s"], ["who are you?"], calls.ERROR), "refuses: who are you"),
         (WELCOME + HELLO_REPLY + message(">", ["a(s,s)"], [[]]), "nonsense"),
         (WELCOME + HELLO_REPLY + message(">", ["u"], [5]), "nonsense"),
     ],

@@ -11,12 +11,12 @@ import os
 import socket
 import time
 
-from wakeport.proxy.restart import dbus
+from wakeport.dbus import messages
+from wakeport.dbus.calls import BEGIN, ERROR, METHOD_RETURN, call, greeting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
 BUS = "/run/dbus/system_bus_socket"
 WITHIN = 1.0  # seconds; an answer takes 2 ms (measured), and nothing is relayed until it has come
@@ -28,8 +28,6 @@ SUCCEEDED_BY = ("restart", "start")
 JOB_TYPE = 8  # of the ten fields that ListUnitsByNames says of each unit
 
 HELLO, LIST = 1, 2  # serials
-
-BEGIN = b"BEGIN\r\n"
 
 
 class Unanswered(Exception):
@@ -65,25 +63,20 @@ def job_type(unit: str, bus: str = BUS, within: float = WITHIN) -> str:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(within)
             sock.connect(bus)
-            sock.sendall(_greeting())
+            sock.sendall(greeting(os.getuid()))
             data = _welcome(sock, deadline)
             # Both at once: the second does not depend on the answer to the first.
             sock.sendall(BEGIN + _questions(unit))
-            for kind, call, body in _messages(sock, deadline, data):
-                if kind == dbus.ERROR:
-                    raise Unanswered(f"the bus refuses: {' '.join(map(str, body))}")
-                if kind == dbus.METHOD_RETURN and call == LIST:
-                    return str(body[0][0][JOB_TYPE])
-    except (dbus.Malformed, LookupError, TypeError) as error:
+            for message in _messages(sock, deadline, data):
+                if message.kind == ERROR:
+                    raise Unanswered(f"the bus refuses: {' '.join(map(str, message.body))}")
+                if message.kind == METHOD_RETURN and message.answers == LIST:
+                    return str(message.body[0][0][JOB_TYPE])
+    except (messages.Malformed, LookupError, TypeError) as error:
         raise Unanswered(f"the bus talks nonsense: {error}") from error
     except OSError as error:
         raise Unanswered(f"{bus}: {error}") from error
     raise Unanswered("the bus hung up")
-
-
-def _greeting() -> bytes:
-    """Who we are, which the kernel confirms. "Authentication Protocol" in the specification of D-Bus."""
-    return f"\0AUTH EXTERNAL {str(os.getuid()).encode().hex()}\r\n".encode()
 
 
 def _welcome(sock: socket.socket, deadline: float) -> bytes:
@@ -93,8 +86,8 @@ def _welcome(sock: socket.socket, deadline: float) -> bytes:
         if not (more := _receive(sock, deadline)):
             raise Unanswered("the bus hung up")
         data += more
-        if len(data) > dbus.MESSAGE_MAX:
-            raise dbus.Malformed("a line without an end")
+        if len(data) > messages.MESSAGE_MAX:
+            raise messages.Malformed("a line without an end")
     line, _, rest = data.partition(b"\r\n")
     if not line.startswith(b"OK"):
         raise Unanswered(f"the bus does not let us in: {line!r}")
@@ -103,21 +96,21 @@ def _welcome(sock: socket.socket, deadline: float) -> bytes:
 
 def _questions(unit: str) -> bytes:
     bus, systemd = "org.freedesktop.DBus", "org.freedesktop.systemd1"
-    hello = dbus.call(HELLO, bus, "/org/freedesktop/DBus", bus, "Hello")
-    return hello + dbus.call(
+    hello = call(HELLO, bus, "/org/freedesktop/DBus", bus, "Hello")
+    return hello + call(
         LIST, systemd, "/org/freedesktop/systemd1", f"{systemd}.Manager", "ListUnitsByNames", [unit]
     )
 
 
-def _messages(sock: socket.socket, deadline: float, data: bytes) -> Iterator[tuple[int, int, list[Any]]]:
+def _messages(sock: socket.socket, deadline: float, data: bytes) -> Iterator[messages.Message]:
     """What the bus says, of which `data` has come already, until it hangs up."""
     while True:
-        while len(data) < dbus.START_SIZE or len(data) < dbus.message_size(data):
+        while len(data) < messages.START_SIZE or len(data) < messages.message_size(data):
             if not (more := _receive(sock, deadline)):
                 return
             data += more
-        size = dbus.message_size(data)
-        yield dbus.parse(data[:size])
+        size = messages.message_size(data)
+        yield messages.parse(data[:size])
         data = data[size:]
 
 

@@ -1,19 +1,17 @@
-"""Messages of D-Bus, as bytes: a method call with an array of strings, and any reply. Pure.
+"""Messages of D-Bus as they are received: any reply, and any signal. Pure.
 
-https://dbus.freedesktop.org/doc/dbus-specification.html, "Type System" and "Message Protocol". Calls are
-little-endian; replies are what their sender chose. Loaded only after SIGTERM.
+https://dbus.freedesktop.org/doc/dbus-specification.html, "Type System" and "Message Protocol".
 """
 
 from __future__ import annotations
 
 import struct
 
+from wakeport.dbus.calls import MEMBER, PATH, REPLY_SERIAL, SIGNATURE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
-PATH, INTERFACE, MEMBER, REPLY_SERIAL, DESTINATION, SIGNATURE = 1, 2, 3, 5, 6, 8
 
 NO_CALL = 0  # a serial that no call has: what a signal answers
 
@@ -29,33 +27,19 @@ class Malformed(ValueError):
     """Not a message of D-Bus."""
 
 
-def call(
-    serial: int, destination: str, path: str, interface: str, member: str, strings: list[str] | None = None
-) -> bytes:
-    """A method call, with one argument of the type `as` where `strings` are given."""
-    fields = [(PATH, "o", path), (DESTINATION, "s", destination), (INTERFACE, "s", interface)]
-    fields.append((MEMBER, "s", member))
-    body = b""
-    if strings is not None:
-        fields.append((SIGNATURE, "g", "as"))
-        for text in strings:
-            body += _padding(len(body), 4) + _string(text)
-        body = struct.pack("<I", len(body)) + body
-    listed = b""
-    for code, kind, text in fields:
-        value = bytes([len(text)]) + text.encode() + b"\0" if kind == "g" else _string(text)
-        listed += _padding(len(listed), 8) + bytes([code, 1]) + kind.encode() + b"\0" + value
-    start = struct.pack("<cBBBIII", b"l", METHOD_CALL, 0, 1, len(body), serial, len(listed))
-    return start + listed + _padding(len(start) + len(listed), 8) + body
+class Message:
+    """What was received. `answers` is the serial of the call to which it is the answer, else NO_CALL;
+    `path` and `member` are those of a signal.
+    """
 
+    __slots__ = ("answers", "body", "kind", "member", "path")
 
-def _string(text: str) -> bytes:
-    encoded = text.encode()
-    return struct.pack("<I", len(encoded)) + encoded + b"\0"
-
-
-def _padding(at: int, boundary: int) -> bytes:
-    return b"\0" * (-at % boundary)
+    def __init__(self, kind: int, answers: int, path: str, member: str, body: list[Any]) -> None:
+        self.kind = kind
+        self.answers = answers
+        self.path = path
+        self.member = member
+        self.body = body
 
 
 def message_size(start: bytes) -> int:
@@ -70,8 +54,8 @@ def message_size(start: bytes) -> int:
     return int(size)
 
 
-def parse(message: bytes) -> tuple[int, int, list[Any]]:
-    """Of one whole message: its kind, the serial of the call that it answers, its body. Raises Malformed."""
+def parse(message: bytes) -> Message:
+    """One whole message. Raises Malformed."""
     try:
         reader = _Reader(message, _ORDER[message[0]])
         kind, _flags, _version, body_size, _serial = [reader.read(each) for each in "yyyuu"]
@@ -80,7 +64,10 @@ def parse(message: bytes) -> tuple[int, int, list[Any]]:
         if len(message) - reader.at != body_size:
             raise Malformed("another length than it says")
         body = [reader.read(one) for one in _split(fields.get(SIGNATURE, ""))]
-        return kind, fields.get(REPLY_SERIAL, NO_CALL), body
+        answers, path, member = (
+            fields.get(key, other) for key, other in ((REPLY_SERIAL, NO_CALL), (PATH, ""), (MEMBER, ""))
+        )
+        return Message(kind, answers, path, member, body)
     except (struct.error, LookupError, UnicodeDecodeError, RecursionError, TypeError, ValueError) as error:
         raise Malformed(str(error)) from error
 

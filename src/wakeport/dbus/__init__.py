@@ -1,0 +1,1 @@
+"""Messages of D-Bus, as far as systemd is asked by them."""
