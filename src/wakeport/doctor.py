@@ -9,6 +9,7 @@ from __future__ import annotations
 import grp
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,7 +17,7 @@ from wakeport import facts, needs, preflight, programs, socket_unit, status, uni
 from wakeport.errors import NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.lease import FAILED
-from wakeport.runtimes.docker.container import Container
+from wakeport.runtimes.container import Container
 from wakeport.service import Service
 from wakeport.socket_unit import GROUP
 from wakeport.systemd import Properties, Systemd
@@ -39,11 +40,11 @@ class Finding(NamedTuple):
     wrong: bool = True
 
 
-def machine(layout: Layout, systemd: Systemd) -> list[Finding]:
-    """What holds for all services."""
+def machine(layout: Layout, systemd: Systemd, runtimes: Sequence[str]) -> list[Finding]:
+    """What holds for all services; `runtimes` are those that they have."""
     return [
         *systemd_version(systemd.version()),
-        *docker_answers(),
+        *(finding for runtime in runtimes for finding in runtime_answers(runtime)),
         *(account_there() if layout.services() else []),
         *caller_may_look(layout),
         *descriptors(Path("/proc/1/limits")),
@@ -58,13 +59,13 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
     found: list[Finding] = []
     container: Container | None = None
     try:
-        container = facts.container(one.container)
+        container = facts.container(one.runtime, one.container)
     except NotThere as problem:
         found.append(Finding(one.name, problem.fact, problem.hint))
     except Problem:
-        pass  # Docker itself does not answer: `machine` says so, once
+        pass  # the runtime itself does not answer: `machine` says so, once
     if container is not None:
-        found += restart_policy(one, container)
+        found += starts_at_boot(one, container)
         found += published_ports(one, container)
         found += network(one, container)
         found += readiness(one, container)
@@ -77,7 +78,7 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
     found += shared_places(layout, one, others)
     found += needed_services(layout, one, others)
     needs_within = needs.seconds_before(one, others)
-    found += unit_files(layout, one, facts.machine(layout, one.name, container, needs_within=needs_within))
+    found += unit_files(layout, one, facts.machine(layout, one, container, needs_within=needs_within))
     found += what_waits(one, states)
     found += last_failure(one, status.published(layout, one.name))
     found += proxy_runs(one, states)
@@ -91,10 +92,10 @@ def systemd_version(version: int) -> list[Finding]:
     return [Finding("", fact, "upgrade it; nothing older was tried")]
 
 
-def docker_answers() -> list[Finding]:
-    """Whether the Engine can be asked at all; a name that no container has is a harmless question."""
+def runtime_answers(runtime: str) -> list[Finding]:
+    """Whether it can be asked at all; a name that no container has is a harmless question."""
     try:
-        facts.container("wakeport-doctor-asks-whether-you-are-there")
+        facts.container(runtime, "doctor-asks-whether-you-are-there")
     except NotThere:
         return []
     except OutOfReach as problem:
@@ -165,12 +166,12 @@ def orphans(layout: Layout) -> list[Finding]:
     ]
 
 
-def restart_policy(one: Service, container: Container) -> list[Finding]:
-    if container.restart_policy not in ("always", "unless-stopped"):
+def starts_at_boot(one: Service, container: Container) -> list[Finding]:
+    if not container.starts_at_boot:
         return []
-    policy = container.restart_policy
-    fact = f"Docker starts container {container.name} at boot by itself (restart policy {policy})"
-    return [Finding(one.name, fact, f"docker update --restart=no {container.name}")]
+    advice = facts.advice(one)
+    fact = f"{advice.title} starts {container.name} at boot by itself ({container.starts_at_boot})"
+    return [Finding(one.name, fact, advice.leave_at_boot)]
 
 
 def published_ports(one: Service, container: Container) -> list[Finding]:
@@ -188,7 +189,7 @@ def readiness(one: Service, container: Container) -> list[Finding]:
 
 
 def removal(one: Service, container: Container) -> list[Finding]:
-    mistake = preflight.removal_mistake(container)
+    mistake = preflight.removal_mistake(one, container)
     return [Finding(one.name, *mistake)] if mistake else []
 
 

@@ -14,7 +14,7 @@ from wakeport.errors import BadInput, InTheWay, NoRights, NotThere
 from wakeport.layout import Layout
 from wakeport.listener import Owner, visible
 from wakeport.place import Place
-from wakeport.runtimes.docker.container import Container
+from wakeport.runtimes.container import Container
 from wakeport.service import Service
 from wakeport.socket_unit import GROUP
 from wakeport.targets import targets
@@ -104,7 +104,7 @@ def container_fits(service: Service, container: Container) -> None:
     for mistake in (
         network_mistake(service, container),
         readiness_mistake(service, container),
-        removal_mistake(container),
+        removal_mistake(service, container),
     ):
         if mistake is not None:
             raise BadInput(*mistake)
@@ -175,7 +175,7 @@ def network_mistake(service: Service, container: Container) -> Mistake | None:
     """A network on which nothing can reach the container, and what to do."""
     if all(listener.leads_to_path for listener in service.listener):
         return None  # it needs none
-    reason = facts.why_unreachable(container)
+    reason = facts.why_unreachable(service.runtime, container)
     return (f"container {container.name} cannot be reached", reason) if reason else None
 
 
@@ -187,12 +187,13 @@ def readiness_mistake(service: Service, container: Container) -> Mistake | None:
     return fact, 'use "connect", or give the image a HEALTHCHECK'
 
 
-def removal_mistake(container: Container) -> Mistake | None:
+def removal_mistake(service: Service, container: Container) -> Mistake | None:
     """A container that would not survive its first sleep, and what to do."""
     if not container.removed_when_stopped:
         return None
-    fact = f"container {container.name} was made with --rm: Docker removes it when it sleeps"
-    return fact, "make it anew without --rm"
+    advice = facts.advice(service)
+    fact = f"container {container.name} was made with --rm: {advice.title} removes it when it sleeps"
+    return fact, advice.keep
 
 
 def published_clashes(service: Service, container: Container) -> list[Mistake]:
@@ -209,7 +210,7 @@ def published_clashes(service: Service, container: Container) -> list[Mistake]:
                 f"make it anew without -p {published.port}:{inner}, wakeport needs none; or --listen another"
             )
             found.append((fact, hint))
-    if container.network_mode == "host":
+    if container.on_host_network:
         behind = targets(service, tuple(container.exposed))
         for place in sorted({place.everywhere for place in places}, key=str):
             if f"{place.port}/{place.protocol}" in behind:
@@ -222,7 +223,7 @@ def published_clashes(service: Service, container: Container) -> list[Mistake]:
 
 
 def _published(container: Container) -> Iterator[tuple[str, Place]]:
-    """The container's port, as `docker create -p` takes it, and where Docker listens for it."""
+    """The container's port, as `-p` takes it, and where its runtime listens for it."""
     for inner, outer in container.published.items():
         port, _, protocol = inner.partition("/")
         if protocol in ("tcp", "udp"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wakeport.errors import BadInput
 from wakeport.listener import Listener
 from wakeport.service import Service
@@ -35,12 +37,12 @@ def _only_port(service: Service, listener: Listener, exposed: tuple[str, ...] | 
     found = f"exposes {', '.join(map(str, ports))}" if ports else f"exposes no {protocol} port"
     example = ports[0] if ports else listener.on.port or 8080
     raise BadInput(
-        f'the image of container {service.container} {found}, so where "{listener.on}" leads is open',
+        f'container {service.container} {found}, so where "{listener.on}" leads is open',
         f"say it: --listen {listener.on}={example}",
     )
 
 
-def exposed_ports(exposed: tuple[str, ...] | list[str], protocol: str) -> list[int]:
+def exposed_ports(exposed: Sequence[str], protocol: str) -> list[int]:
     """The ports of one protocol among those that an image exposes, sorted."""
     split = [port.partition("/") for port in exposed]
     return sorted(int(port) for port, _, spoken in split if spoken == protocol)

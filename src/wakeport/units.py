@@ -19,7 +19,7 @@ from wakeport.span import decimal
 from wakeport.targets import targets
 from wakeport.unit_file import NO_START_LIMIT, PYTHON, Settings, Unit, description, render
 
-DEFAULT_STOP_TIMEOUT: Final = 10  # seconds, what Docker grants a container to end
+DEFAULT_STOP_TIMEOUT: Final = 10  # seconds, what most runtimes grant a container to end
 STOP_MARGIN: Final = 20  # seconds for all that surrounds it: thaw, API, exit
 
 # Two descriptors a connection, two more for a pipe where it splices. systemd's own
@@ -38,6 +38,8 @@ class Facts(NamedTuple):
     exposed: tuple[str, ...] | None  # as in ("80/tcp",); None where there is no container to look at
     stop_timeout: int  # seconds, the container's own
     relay: str  # systemd-socket-proxyd
+    after: tuple[str, ...] = ()  # units of the runtime, behind which the supervisor starts
+    wants: tuple[str, ...] = ()  # units of the runtime that have to be there
     needs_within: float = 0.0  # seconds that the services which it needs may take to wake, before it does
 
 
@@ -184,9 +186,9 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
             [
                 description(f"Container {service.container}, awake (wakeport {service.name})"),
                 ("Requires", called.lease),
-                *_leases_needed(service),
+                *_wanted(service, facts),
                 # Order only: what can fail must never be required, or one failed start closes the port.
-                ("After", " ".join([called.lease, *_needed(service), "docker.service", "docker.socket"])),
+                ("After", " ".join([called.lease, *_needed(service), *facts.after])),
                 *NO_START_LIMIT,
             ],
         ),
@@ -224,8 +226,9 @@ def _needed(service: Service) -> list[str]:
     return [names(need).lease for need in service.needs]
 
 
-def _leases_needed(service: Service) -> Settings:
-    return [("Wants", " ".join(_needed(service)))] if service.needs else []
+def _wanted(service: Service, facts: Facts) -> Settings:
+    wanted = [*_needed(service), *facts.wants]
+    return [("Wants", " ".join(wanted))] if wanted else []
 
 
 def _who_may_connect(service: Service) -> Settings:

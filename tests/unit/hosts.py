@@ -73,7 +73,7 @@ def web(on: str = "80", to: int = 80, **settings: Any) -> Service:
 
 
 def bring(host: TestHost, service: Service) -> Plan:
-    known = facts.machine(host.layout, "web", None)
+    known = facts.machine(host.layout, service, None)
     settings: str | None = write(service)
     if host.layout.settings(service.name).exists():
         host.layout.settings(service.name).write_text(write(service))

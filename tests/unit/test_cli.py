@@ -11,7 +11,7 @@ from wakeport import facts
 from wakeport.cli.root import wakeport
 from wakeport.cli.telling import run
 from wakeport.layout import Layout
-from wakeport.runtimes.docker.container import Container
+from wakeport.runtimes.docker.container import Inspected
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
         "release",
     ):
         monkeypatch.setattr(f"wakeport.cli.{verb}.Layout", lambda: found)
-    monkeypatch.setattr(facts, "container", lambda _name: Container(NEVER_STARTED))
+    monkeypatch.setattr(facts, "container", lambda _runtime, _name: Inspected(NEVER_STARTED))
     found.units.mkdir(parents=True)
     found.configuration.mkdir(parents=True)
     return found
@@ -138,7 +138,7 @@ def test_add_refuses_an_ambiguous_target(
     layout: Layout, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two = {**NEVER_STARTED, "Config": {"ExposedPorts": {"80/tcp": {}, "443/tcp": {}}}}
-    monkeypatch.setattr(facts, "container", lambda _name: Container(two))
+    monkeypatch.setattr(facts, "container", lambda _runtime, _name: Inspected(two))
     assert run(wakeport, ADD) == 2
     assert capfd.readouterr().err.endswith("  say it: --listen 1.2.3.4:80=80\n")
     assert not layout.settings("web").exists()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wakeport.runtimes.docker.container import Container, unreachable_network
+from wakeport.runtimes.docker.container import Inspected, unreachable_network
 
 
 def inspection(
@@ -49,22 +49,22 @@ def inspection(
     ],
 )
 def test_the_network_it_was_made_on_counts(mode: str, networks: dict[str, str], address: str | None) -> None:
-    assert Container(inspection(mode, networks)).address({}) == address
+    assert Inspected(inspection(mode, networks)).address({}) == address
 
 
 def test_a_network_that_its_host_cannot_reach_does_not_count() -> None:
-    container = Container(inspection("street", {"street": "10.0.0.9", "bridge": "172.17.0.2"}))
+    container = Inspected(inspection("street", {"street": "10.0.0.9", "bridge": "172.17.0.2"}))
     assert container.address({"street": "macvlan", "bridge": "bridge"}) == "172.17.0.2"
-    assert Container(inspection("street", {"street": "10.0.0.9"})).address({"street": "macvlan"}) is None
+    assert Inspected(inspection("street", {"street": "10.0.0.9"})).address({"street": "macvlan"}) is None
 
 
 def test_a_container_may_share_the_network_of_another() -> None:
-    assert Container(inspection("container:beef")).shares_network_of == "beef"
-    assert Container(inspection("back")).shares_network_of is None
+    assert Inspected(inspection("container:beef")).shares_network_of == "beef"
+    assert Inspected(inspection("back")).shares_network_of is None
 
 
 def test_facts_that_checks_need() -> None:
-    container = Container(inspection())
+    container = Inspected(inspection())
     assert container.name == "web"
     assert container.restart_policy == "always"
     assert container.published == {"80/tcp": [("", 8080)], "81/tcp": []}
@@ -77,7 +77,7 @@ def test_facts_that_checks_need() -> None:
     [(None, False), ({"Test": ["NONE"]}, False), ({"Test": []}, False), ({"Test": ["CMD", "true"]}, True)],
 )
 def test_a_healthcheck_may_be_there_or_switched_off(check: dict[str, Any] | None, has: bool) -> None:
-    assert Container(inspection(Healthcheck=check)).has_healthcheck is has
+    assert Inspected(inspection(Healthcheck=check)).has_healthcheck is has
 
 
 def test_networks_that_the_host_cannot_reach_are_named_with_a_way_out() -> None:

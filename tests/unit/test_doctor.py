@@ -9,7 +9,7 @@ from tests.unit.containers import NEVER_STARTED
 from wakeport import doctor, listener, programs, units
 from wakeport.install import files
 from wakeport.layout import Layout
-from wakeport.runtimes.docker.container import Container
+from wakeport.runtimes.docker.container import Inspected
 from wakeport.service import Service, build
 from wakeport.units import Facts
 
@@ -19,12 +19,12 @@ FACTS = Facts(
 WEB = build("web", {"listener": [{"on": "80", "to": 80}]})
 
 
-def container(config: dict[str, Any] | None = None, host: dict[str, Any] | None = None) -> Container:
+def container(config: dict[str, Any] | None = None, host: dict[str, Any] | None = None) -> Inspected:
     changed = {
         "Config": {**NEVER_STARTED["Config"], **(config or {})},
         "HostConfig": {**NEVER_STARTED["HostConfig"], **(host or {})},
     }
-    return Container({**NEVER_STARTED, **changed})
+    return Inspected({**NEVER_STARTED, **changed})
 
 
 def web(**settings: Any) -> Service:
@@ -41,9 +41,9 @@ def layout(tmp_path: Path) -> Layout:
 
 @pytest.mark.parametrize("policy", ["always", "unless-stopped"])
 def test_a_restart_policy_that_fights(policy: str) -> None:
-    [found] = doctor.restart_policy(WEB, container(host={"RestartPolicy": {"Name": policy}}))
+    [found] = doctor.starts_at_boot(WEB, container(host={"RestartPolicy": {"Name": policy}}))
     assert found.hint == "docker update --restart=no web"
-    assert doctor.restart_policy(WEB, container(host={"RestartPolicy": {"Name": "on-failure"}})) == []
+    assert doctor.starts_at_boot(WEB, container(host={"RestartPolicy": {"Name": "on-failure"}})) == []
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from wakeport import facts
+from wakeport import service as services
 from wakeport.layout import Layout
 from wakeport.units import DEFAULT_STOP_TIMEOUT, STOP_MARGIN
+
+WEB = services.build("web", {"listener": [{"on": "80", "to": 80}]})
 
 
 @pytest.mark.parametrize(
@@ -28,4 +31,4 @@ def test_a_stop_timeout_is_not_forgotten_while_docker_is_away(
     if on_disk is not None:
         unit.parent.mkdir(parents=True)
         unit.write_text(on_disk)
-    assert facts.machine(layout, "web", None).stop_timeout == expected
+    assert facts.machine(layout, WEB, None).stop_timeout == expected

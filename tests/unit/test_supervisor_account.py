@@ -12,6 +12,7 @@ import pytest
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
 from wakeport.loop import Loop, now
 from wakeport.runtimes.cgroup import Usage
+from wakeport.runtimes.container import Container
 from wakeport.supervisor import account
 from wakeport.supervisor.account import Account
 from wakeport.supervisor.leases import Holder, Leases
@@ -55,7 +56,7 @@ class Book:
         self.account.leases_changed()
 
     def wakes(self, woken: bool = True) -> None:
-        self.account.awake(0, woken, now() - 0.25, now(), STAGES)
+        self.account.awake(Container(), woken, now() - 0.25, now(), STAGES)
 
     def close(self) -> None:
         for holder in list(self.leases.holders.values()):
@@ -177,8 +178,8 @@ def test_a_container_that_ran_already_was_not_woken(book: Book) -> None:
 
 def test_what_it_used_while_nobody_needed_it(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     used = [5.0]
-    monkeypatch.setattr(account, "cpu_seconds", lambda _pid: used[0])
-    monkeypatch.setattr(account, "usage", lambda _pid: Usage(used[0], 1_000_000))
+    monkeypatch.setattr(account, "cpu_seconds", lambda _pid, **_: used[0])
+    monkeypatch.setattr(account, "usage", lambda _pid, **_: Usage(used[0], 1_000_000))
     proxy = book.comes(who="proxy", use=["10.0.0.7:1"])
     book.wakes()
     used[0] = 7.0
@@ -195,7 +196,7 @@ def test_what_it_used_while_nobody_needed_it(book: Book, monkeypatch: pytest.Mon
 def test_what_cannot_be_measured_is_left_out(
     book: Book, monkeypatch: pytest.MonkeyPatch, used: Usage | None
 ) -> None:
-    monkeypatch.setattr(account, "usage", lambda _pid: used)
+    monkeypatch.setattr(account, "usage", lambda _pid, **_: used)
     book.wakes()
     book.account.enter(STOPPING)
     assert not {"WAKEPORT_MEMORY", "WAKEPORT_QUIET", "WAKEPORT_QUIET_CPU"} & book.written[-1].keys()
@@ -203,7 +204,7 @@ def test_what_cannot_be_measured_is_left_out(
 
 
 def test_a_busy_container_has_no_quiet_time(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account, "usage", lambda _pid: Usage(1.0, 1000))
+    monkeypatch.setattr(account, "usage", lambda _pid, **_: Usage(1.0, 1000))
     book.comes(who="proxy", use=["10.0.0.7:1"])
     book.wakes()
     book.account.enter(STOPPING)
@@ -223,8 +224,8 @@ def test_what_it_used_at_work_or_while_it_was_kept_is_not_what_it_uses_for_nobod
 ) -> None:
     """Else its sleep would seem to have saved all that."""
     used = [5.0]
-    monkeypatch.setattr(account, "cpu_seconds", lambda _pid: used[0])
-    monkeypatch.setattr(account, "usage", lambda _pid: Usage(used[0], 1_000_000))
+    monkeypatch.setattr(account, "cpu_seconds", lambda _pid, **_: used[0])
+    monkeypatch.setattr(account, "usage", lambda _pid, **_: Usage(used[0], 1_000_000))
     book.wakes()
     used[0] = 100.0
     book.account.leases_changed(needed=True)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tests.unit.containers import NEVER_STARTED
 from wakeport.loop import Loop
-from wakeport.runtimes.docker.container import Container, Target
-from wakeport.runtimes.docker.runtime import Docker
+from wakeport.runtimes.container import Target
+from wakeport.runtimes.docker.container import Inspected
+from wakeport.runtimes.docker.runtime import Runtime
 from wakeport.runtimes.problems import Refused
 from wakeport.supervisor.bound import is_bound, places, takes
 from wakeport.supervisor.readiness import Readiness
@@ -82,8 +83,8 @@ class Waiting:
         inspection["State"]["Pid"] = os.getpid()
         self.loop = Loop()
         self.saw: list[str] = []
-        readiness = Readiness(self.loop, Docker(self.loop, "web"), how, self.saw.append)
-        self.task = self.loop.spawn(readiness.reached(Container(inspection), targets))
+        readiness = Readiness(self.loop, Runtime(self.loop, "web"), how, self.saw.append)
+        self.task = self.loop.spawn(readiness.reached(Inspected(inspection), targets))
 
     def turn(self, seconds: float = 0.1) -> bool:
         """Let some time pass; whether it is ready."""
@@ -146,7 +147,7 @@ def test_paths_need_no_network() -> None:
     inspection = copy.deepcopy(NEVER_STARTED)
     inspection["HostConfig"]["NetworkMode"] = "none"
     loop = Loop()
-    docker, container = Docker(loop, "web"), Container(inspection)
+    docker, container = Runtime(loop, "web"), Inspected(inspection)
     assert loop.run(docker.targets(container, ["/run/app.sock"])) == {"/run/app.sock": ("/run/app.sock",)}
     with pytest.raises(Refused, match="--network none"):
         loop.run(docker.targets(container, ["/run/app.sock", "80/tcp"]))

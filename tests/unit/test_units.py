@@ -20,6 +20,7 @@ FACTS = Facts(
     exposed=("80/tcp",),
     stop_timeout=10,
     relay="/lib/systemd/systemd-socket-proxyd",
+    after=("docker.service", "docker.socket"),
 )
 
 

@@ -13,10 +13,11 @@ from wakeport.cli.carry_out import carry_out
 from wakeport.cli.settled import readable
 from wakeport.errors import BadInput
 from wakeport.install.plan import refuse_existing
+from wakeport.kinds import RUNTIMES
 from wakeport.layout import Layout
 from wakeport.listener import Listener
 from wakeport.place import split_target
-from wakeport.runtimes.docker.container import Container
+from wakeport.runtimes.container import Container
 from wakeport.service import Service
 from wakeport.targets import target
 from wakeport.written import write
@@ -33,7 +34,7 @@ from wakeport.written import write
     "or a socket's path. May be repeated.",
 )
 @click.option("--container", metavar="CONTAINER", help="The container to wake, where its name is not NAME.")
-@click.option("--runtime", metavar="RUNTIME", help="What runs it: docker.")
+@click.option("--runtime", metavar="RUNTIME", help=f"What runs it: {', '.join(RUNTIMES)}.")
 @click.option("--ready", metavar="HOW", help="When it is ready: connect, health, http:/path or exec:COMMAND.")
 @click.option("--ready-within", metavar="SPAN", help="How long a wake may take until its clients hear no.")
 @click.option("--doze", metavar="SPAN", help="How long after the last client it is frozen; default: never.")
@@ -61,7 +62,7 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
     if not dry_run:
         preflight.require_root(f"wakeport add {name} …")
     refuse_existing(layout, name)
-    found = facts.container(wanted.container)
+    found = facts.container(wanted.runtime, wanted.container)
     wanted = _with_targets(wanted, found)
     preflight.host_fits(wanted)
     preflight.container_fits(wanted, found)
@@ -118,9 +119,10 @@ def _report(wanted: Service, container: Container) -> None:
     else:
         stays = "stays up until you stop it; --adopt lets it sleep"
         click.echo(f"{wanted.name} is running, started by hand: {stays}")
-    if container.restart_policy in ("always", "unless-stopped"):
+    if container.starts_at_boot:
+        advice = facts.advice(wanted)
         click.echo(
-            f"Docker starts it at boot too (restart policy {container.restart_policy}); "
-            f"to leave that to wakeport: docker update --restart=no {wanted.container}",
+            f"{advice.title} starts it at boot too ({container.starts_at_boot}); "
+            f"to leave that to wakeport: {advice.leave_at_boot}",
             err=True,
         )

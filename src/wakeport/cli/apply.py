@@ -45,7 +45,7 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
 
 def _apply(layout: Layout, service: Service, dry_run: bool) -> bool:
     preflight.host_fits(service)
-    found = facts.container_or_none(service.container)
+    found = facts.container_or_none(service.runtime, service.container)
     if found is not None:
         preflight.container_fits(service, found)
     others = readable(layout)

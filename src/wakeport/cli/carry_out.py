@@ -11,7 +11,7 @@ from wakeport.install.apply import apply
 from wakeport.install.host import Host
 from wakeport.install.plan import plan
 from wakeport.layout import Layout
-from wakeport.runtimes.docker.container import Container
+from wakeport.runtimes.container import Container
 from wakeport.service import Service
 
 
@@ -25,7 +25,7 @@ def carry_out(
 ) -> bool:
     """Apply (or print) the way from what is on disk to `service`; whether there was anything to change."""
     needs_within = needs.seconds_before(service, readable(layout))
-    known = facts.machine(layout, service.name, container, needs_within=needs_within)
+    known = facts.machine(layout, service, container, needs_within=needs_within)
     texts = units.units(service, known)
     if dry_run:
         intended = plan(layout, service.name, texts, settings)

@@ -40,7 +40,7 @@ def verb(name: tuple[str, ...]) -> None:
 
 
 def _intended(layout: Layout, service: Service) -> Plan:
-    container = facts.container_or_none(service.container)
+    container = facts.container_or_none(service.runtime, service.container)
     needs_within = needs.seconds_before(service, readable(layout))
-    known = facts.machine(layout, service.name, container, needs_within=needs_within)
+    known = facts.machine(layout, service, container, needs_within=needs_within)
     return plan(layout, service.name, units.units(service, known))

@@ -10,7 +10,7 @@ from wakeport.cli.settled import chosen, load
 from wakeport.doctor import Finding
 from wakeport.errors import Problem
 from wakeport.layout import Layout
-from wakeport.service import Service
+from wakeport.service import DEFAULTS, Service
 from wakeport.systemd import Systemd
 
 ILL = 1
@@ -24,14 +24,15 @@ def verb(name: tuple[str, ...]) -> None:
     Exits 1 where something is wrong; remarks alone leave it at 0.
     """
     layout, systemd = Layout(), Systemd()
-    found = doctor.machine(layout, systemd)
-    services = []
+    services, unreadable = [], []
     for one in layout.services():
         try:
             services.append(load(layout, one))
         except Problem as problem:
-            found.append(Finding(one, problem.fact, problem.hint))
+            unreadable.append(Finding(one, problem.fact, problem.hint))
     looked_at = _looked_at(layout, services, name)
+    runtimes = sorted({service.runtime for service in looked_at} or {DEFAULTS["runtime"]})
+    found = [*doctor.machine(layout, systemd, runtimes), *unreadable]
     for service in looked_at:
         found += doctor.service(layout, systemd, service, services)
     for finding in found:

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from wakeport import facts
 from wakeport.cli import options
 from wakeport.cli.settled import load
 from wakeport.errors import OutOfReach
@@ -20,9 +21,9 @@ from wakeport.units import names
 @click.option("-n", "--lines", metavar="LINES", type=click.IntRange(min=0), help="Only the last LINES lines.")
 def verb(name: str, follow: bool, lines: int | None) -> None:
     """Show the journal of NAME: its container's output, and what its supervisor and proxy say."""
-    load(Layout(), name)
+    service = load(Layout(), name)
     called = names(name)
-    units = (called.supervisor, called.proxy, called.keeper)
+    units = [called.supervisor, called.proxy, called.keeper, *facts.journal(service)]
     command = ["journalctl", *(f"--unit={unit}" for unit in units)]
     if follow:
         command.append("--follow")

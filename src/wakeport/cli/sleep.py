@@ -61,9 +61,9 @@ def _live_clients(layout: Layout, name: str) -> list[str]:
 
 def _refuse_one_started_by_hand(service: Service) -> None:
     try:
-        found = facts.container_or_none(service.container)
+        found = facts.container_or_none(service.runtime, service.container)
     except NoRights:
-        return  # who may not ask Docker could not have stopped it either
+        return  # who may not ask the runtime could not have stopped it either
     if found is not None and found.running:
         raise _started_by_hand(service)
 
@@ -71,5 +71,5 @@ def _refuse_one_started_by_hand(service: Service) -> None:
 def _started_by_hand(service: Service) -> InTheWay:
     return InTheWay(
         f"container {service.container} was started by hand, and stays up until you stop it",
-        f"docker stop {service.container}; or adopt = true in the settings lets wakeport do it",
+        f"{facts.advice(service).stop}; or adopt = true in the settings lets wakeport do it",
     )

@@ -16,8 +16,8 @@ def verb(name: str) -> None:
     """Print the units that the settings of NAME ask for. Writes nothing."""
     layout = Layout()
     service = load(layout, name)
-    container = facts.container_or_none(service.container)
+    container = facts.container_or_none(service.runtime, service.container)
     needs_within = needs.seconds_before(service, readable(layout))
-    known = facts.machine(layout, service.name, container, needs_within=needs_within)
+    known = facts.machine(layout, service, container, needs_within=needs_within)
     for unit, text in units.units(service, known).items():
         click.echo(f"# {layout.inside(layout.unit(unit))}\n{text}")

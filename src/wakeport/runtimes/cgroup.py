@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 
 MOUNT = "/sys/fs/cgroup"  # where systemd mounts it, https://systemd.io/CGROUP_DELEGATION
 
-# "/docker/ID", "/system.slice/docker-ID.scope": every runtime that has such ids names the group so. What
-# follows is made inside the container, and is a part of it. Not where a "/.." leads out of our namespace.
-_OWN = re.compile(r"(?:/(?!\.\./)[^/]+)*/[^/]*\b[0-9a-f]{64}\b[^/]*(?=/|$)")
+# How a container's own group is found in the path of its first process. What follows is made inside the
+# container, and is a part of it. Not where a "/.." leads out of our namespace.
+_ABOVE = r"(?:/(?!\.\./)[^/]+)*"
+
+# "/docker/ID", "/system.slice/docker-ID.scope": every runtime that has such ids names the group so.
+NAMED_BY_ID = re.compile(_ABOVE + r"/[^/]*\b[0-9a-f]{64}\b[^/]*(?=/|$)")
+
+# "/system.slice/app.service", "/user.slice/user-1000.slice/user@1000.service/app.slice/app.service".
+SERVICE = re.compile(_ABOVE + r"/[^/]+\.service(?=/|$)")
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -34,39 +40,39 @@ class Usage:
         self.memory = memory
 
 
-def usage(pid: int, root: str = "") -> Usage | None:
+def usage(pid: int, root: str = "", own: re.Pattern[str] = NAMED_BY_ID) -> Usage | None:
     """What the container whose first process is `pid` has used; None where it is gone, or has no group."""
-    groups = _groups(pid, root)
+    groups = _groups(pid, root, own)
     cpu, memory = _cpu(groups), _memory(groups, root)
     return None if cpu is None and memory is None else Usage(cpu, memory)
 
 
-def cpu_seconds(pid: int, root: str = "") -> float | None:
+def cpu_seconds(pid: int, root: str = "", own: re.Pattern[str] = NAMED_BY_ID) -> float | None:
     """The processor time alone, which costs two small reads (30 µs, measured)."""
-    return _cpu(_groups(pid, root))
+    return _cpu(_groups(pid, root, own))
 
 
-def group_of(pid: int, root: str = "") -> str | None:
+def group_of(pid: int, root: str = "", own: re.Pattern[str] = NAMED_BY_ID) -> str | None:
     """The directory of the container's group in cgroup2; None where it has none of its own."""
-    return _groups(pid, root).get("")
+    return _groups(pid, root, own).get("")
 
 
-def _groups(pid: int, root: str) -> dict[str, str]:
+def _groups(pid: int, root: str, own: re.Pattern[str]) -> dict[str, str]:
     """The directory of the container's group by controller; "" is that of cgroup2."""
     found: dict[str, str] = {}
     for line in _read(f"{root}/proc/{pid}/cgroup").splitlines():
         _number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        own = _OWN.match(path)
-        if own is None:
+        found_own = own.match(path)
+        if found_own is None:
             continue
         if controllers:
             for controller in controllers.split(","):
-                found[controller] = f"{root}{MOUNT}/{controller}{own[0]}"
+                found[controller] = f"{root}{MOUNT}/{controller}{found_own[0]}"
         elif os.path.exists(f"{root}{MOUNT}/cgroup.procs"):
-            found[""] = f"{root}{MOUNT}{own[0]}"
+            found[""] = f"{root}{MOUNT}{found_own[0]}"
         else:  # beside version 1
-            found[""] = f"{root}{MOUNT}/unified{own[0]}"
+            found[""] = f"{root}{MOUNT}/unified{found_own[0]}"
     return found
 
 

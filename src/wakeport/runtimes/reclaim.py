@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import os
 
-from wakeport.runtimes.cgroup import group_of, usage
+from wakeport.runtimes.cgroup import NAMED_BY_ID, group_of, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
 STEP = 16 * 1024 * 1024  # bytes; some 20 ms to zram, and so long nobody who comes is heard
@@ -23,9 +24,9 @@ class CannotReclaim(Exception):
     """Why its memory stays, for people."""
 
 
-def steps(pid: int, root: str = "") -> Iterator[None]:
+def steps(pid: int, root: str = "", own: re.Pattern[str] = NAMED_BY_ID) -> Iterator[None]:
     """Push out a piece at each step, until no more goes. Raises CannotReclaim before the first."""
-    directory = _group(pid, root)
+    directory = _group(pid, root, own)
     before, left = None, _charged(directory)
     # What it has read from files goes first, and is not worth counting otherwise: hence not memory_of().
     while left > WORTH_A_STEP and (before is None or left <= before - WORTH_A_STEP):
@@ -38,9 +39,9 @@ def steps(pid: int, root: str = "") -> Iterator[None]:
         yield
 
 
-def memory_of(pid: int, root: str = "") -> int:
+def memory_of(pid: int, root: str = "", own: re.Pattern[str] = NAMED_BY_ID) -> int:
     """What it has now, in bytes; 0 where that is not known."""
-    found = usage(pid, root)
+    found = usage(pid, root, own)
     return found.memory or 0 if found is not None else 0
 
 
@@ -53,11 +54,11 @@ def _charged(directory: str) -> int:
         return 0
 
 
-def _group(pid: int, root: str) -> str:
+def _group(pid: int, root: str, own: re.Pattern[str]) -> str:
     with open(f"{root}/proc/swaps", encoding="utf-8") as file:
         if len(file.readlines()) < 2:  # a heading, and a line for each; proc(5)
             raise CannotReclaim("this machine has no swap to push it to (zram is enough)")
-    directory = group_of(pid, root)
+    directory = group_of(pid, root, own)
     if directory is None:
         raise CannotReclaim("the container has no cgroup of its own")
     if not os.path.exists(f"{directory}/memory.reclaim"):

@@ -29,6 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from wakeport.runtimes.container import Container
+
 MESSAGE_ID = "a1870a7d70fe417b896a8f966d8f9b18"
 
 # Seconds in which somebody says whom a wake is for. The proxy starts beside us, and may be later than a
@@ -57,15 +59,15 @@ class Account:
         # One that crashed while it woke has said so; the wake that follows is another.
         self.state = "" if before == WAKING else before
         self.rested = self.state  # the last state that was not waking
-        self.pid = 0  # the container's first process
+        self.container: Container | None = None  # whom it is about, once it is awake
         self.first = ""  # who was heard first since it was last awake
         self.quiet: tuple[float, float] | None = None  # since when (monotonic), and the processor time then
         self.unnamed: dict[str, str] = {}  # an entry that waits for a name
         self.patience: Timer | None = None
 
-    def goes_on(self, pid: int) -> None:
+    def goes_on(self, container: Container) -> None:
         """Our older self has told that it is awake."""
-        self.pid = pid
+        self.container = container
 
     def enter(self, state: str, at: float | None = None, reason: str = "") -> None:
         """Note that the state is `state` from now on, or since `at` (monotonic); what has been noted
@@ -82,9 +84,11 @@ class Account:
         self._become(state)
         self.write(fields)
 
-    def awake(self, pid: int, woken: bool, began: float, at: float, stages: Mapping[str, float]) -> None:
+    def awake(
+        self, container: Container, woken: bool, began: float, at: float, stages: Mapping[str, float]
+    ) -> None:
         """Note a wake that began at `began` and was over at `at` (monotonic); see Awake for `woken`."""
-        self.pid = pid
+        self.container = container
         if self.state == AWAKE:
             return
         fields = self._entry(AWAKE, at)
@@ -110,7 +114,9 @@ class Account:
         if self.leases.busy or needed:
             self.quiet = None
         elif self.quiet is None and self.state == AWAKE:
-            used = cpu_seconds(self.pid)
+            used = (
+                None if self.container is None else cpu_seconds(self.container.pid, own=self.container.group)
+            )
             self.quiet = None if used is None else (now(), used)
 
     def _become(self, state: str) -> None:
@@ -161,7 +167,8 @@ class Account:
 
     def _used(self) -> dict[str, str]:
         """What the container has, and what it used while nobody needed it; empty where it has ended."""
-        found = usage(self.pid)
+        of = self.container
+        found = None if of is None else usage(of.pid, own=of.group)
         fields: dict[str, str] = {}
         if found is not None and found.memory is not None:
             fields["WAKEPORT_MEMORY"] = str(found.memory)

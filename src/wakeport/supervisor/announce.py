@@ -45,17 +45,15 @@ class Announcer:
             **({"last_wake": last_wake} if stamps.ready else {}),
         )
         if stamps.ready:
-            self.account.awake(
-                awake.container.pid, awake.woken, stamps.began, stamps.ready, last_wake["stages"]
-            )
+            self.account.awake(awake.container, awake.woken, stamps.began, stamps.ready, last_wake["stages"])
         else:
             # It was awake before, or is so by another's hand: nobody has waited for this.
-            self.account.goes_on(awake.container.pid)
+            self.account.goes_on(awake.container)
             self.account.enter(AWAKE)
 
     def dozing(self, awake: Awake) -> None:
         self._tell({"state": DOZING}, "READY=1", **_known(awake), dozes_at=None)
-        self.account.goes_on(awake.container.pid)
+        self.account.goes_on(awake.container)
         self.account.enter(DOZING)
 
     def pushed_out(self, before: int, after: int, why_not: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from wakeport.loop import Task
-from wakeport.runtimes.docker.container import Container, Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.runtimes.container import Container, Target
 
 
 class Stamps:

@@ -8,9 +8,12 @@ from collections.abc import Callable
 
 from wakeport.loop import Future, Loop, Task, any_of, now
 from wakeport.runtimes.changes import FROZEN, LISTENING, THAWED
-from wakeport.runtimes.docker.container import Container
-from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import RuntimeProblem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.runtimes.container import Container
+    from wakeport.runtimes.interface import Runtime
 
 STDOUT = 1  # the journal, under the container's unit
 
@@ -21,7 +24,7 @@ RETRY_AFTER = 12.0
 
 
 async def follow_output(
-    loop: Loop, runtime: Docker, container: Container, since: float, ended: Task[None]
+    loop: Loop, runtime: Runtime, container: Container, since: float, ended: Task[None]
 ) -> None:
     """Copy the container's output to the journal, to the last line; a gap is filled from its log."""
     while True:
@@ -42,7 +45,7 @@ class Changes:
     that there may have been one that nobody heard. `since` is when the one or the other began (monotonic).
     """
 
-    def __init__(self, loop: Loop, runtime: Docker, on_change: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, runtime: Runtime, on_change: Callable[[], None]) -> None:
         self.loop = loop
         self.runtime = runtime
         self.on_change = on_change

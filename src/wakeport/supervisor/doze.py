@@ -7,13 +7,16 @@ being busy can then stir, and is heard before or right after the freeze.
 from __future__ import annotations
 
 from wakeport.loop import Loop, now
-from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
 from wakeport.supervisor.demand import Demand
 from wakeport.supervisor.record import DOZING, Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.runtimes.interface import Runtime
 
 # Seconds from a freeze to the runtime's word of it, at most: who came in between hangs in it.
 TOLD_WITHIN = 0.5
@@ -29,7 +32,7 @@ class Doze:
         self,
         loop: Loop,
         record: Record,
-        runtime: Docker,
+        runtime: Runtime,
         announcer: Announcer,
         demand: Demand,
         changes: Changes,
@@ -72,16 +75,16 @@ class Doze:
         """Free its memory, piece by piece, until somebody asks for it or no more goes."""
         from wakeport.runtimes.reclaim import CannotReclaim, memory_of, steps  # most never doze
 
-        pid, why = awake.container.pid, ""
-        before = memory_of(pid)
+        pid, own, why = awake.container.pid, awake.container.group, ""
+        before = memory_of(pid, own=own)
         try:
-            for _ in steps(pid):
+            for _ in steps(pid, own=own):
                 await self.loop.sleep(0)
                 if self.demand.asked or awake.ended.done:
                     break
         except (CannotReclaim, OSError) as reason:
             why = str(reason)
-        self.announcer.pushed_out(before, memory_of(pid), why)
+        self.announcer.pushed_out(before, memory_of(pid, own=own), why)
 
     async def thaw(self, awake: Awake) -> None:
         """Raises RuntimeProblem."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from wakeport.loop import Future, Loop, Task, any_of
 from wakeport.runtimes.changes import ENDED, KILLED, ORDERED, OUT_OF_MEMORY, STARTED
-from wakeport.runtimes.docker.runtime import Docker
 from wakeport.supervisor.chronicle import Changes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.runtimes.interface import Runtime
 
 TOLD_WITHIN = 2.0  # seconds for the runtime to tell how a container came to its end
 BACK_WITHIN = 2.0  # seconds in which a container that ended may come back by another's hand
@@ -14,7 +17,7 @@ BACK_WITHIN = 2.0  # seconds in which a container that ended may come back by an
 class End:
     """Waits for what the runtime tells, unless `told_to_stop` is set."""
 
-    def __init__(self, loop: Loop, runtime: Docker, changes: Changes, told_to_stop: Future[None]) -> None:
+    def __init__(self, loop: Loop, runtime: Runtime, changes: Changes, told_to_stop: Future[None]) -> None:
         self.loop = loop
         self.runtime = runtime
         self.changes = changes

@@ -13,8 +13,7 @@ import time
 
 from wakeport.activation import listening_fds
 from wakeport.loop import Future, Loop, any_of, now
-from wakeport.runtimes.docker.begin import Begun
-from wakeport.runtimes.docker.runtime import Docker
+from wakeport.runtimes.choice import open_runtime
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
@@ -37,6 +36,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
+    from wakeport.runtimes.interface import Begun, Runtime
+
 EXIT_ASLEEP, EXIT_FAILED = 0, 1
 
 TRY_AGAIN_AFTER = 10.0  # seconds until a runtime that did not answer is asked again
@@ -57,7 +58,8 @@ def supervise(
     if not fds:
         sys.exit("wakeport: no lease socket was passed; start this through its unit, not by hand")
     loop = Loop()
-    life = Life(loop, options, record, Docker(loop, options.container, begun), asked, fds[0])
+    runtime = open_runtime(options.runtime, loop, options.container, begun)
+    life = Life(loop, options, record, runtime, asked, fds[0])
     loop.on_signal(signal.SIGTERM, lambda: life.told_to_stop.set(None))
     loop.on_signal(signal.SIGHUP, lambda: life.told_to_renew.set(None))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGHUP))
@@ -70,7 +72,7 @@ class Life:
         loop: Loop,
         options: Options,
         record: Record,
-        runtime: Docker,
+        runtime: Runtime,
         asked: dict[str, _socket.socket],
         lease_fd: int,
     ) -> None:

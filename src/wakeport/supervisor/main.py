@@ -38,9 +38,9 @@ def main() -> None:
         asked = ask(options.needs)
     else:
         record.intend()
-        from wakeport.runtimes.docker.begin import begin
+        from wakeport.runtimes.choice import begin
 
-        begun = begin(options.container)
+        begun = begin(options.runtime, options.container)
         called = time.monotonic()
 
     from wakeport.supervisor.life import supervise

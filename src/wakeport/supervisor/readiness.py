@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from wakeport.runtimes.docker.container import Container, Target
-    from wakeport.runtimes.docker.runtime import Docker
+    from wakeport.runtimes.container import Container, Target
+    from wakeport.runtimes.interface import Runtime
 
 TRY_EVERY = 0.002  # seconds; a refused connect costs 0.05 ms (measured), so a few hundred a second are cheap
 TRY_EVERY_AT_MOST = 0.02  # seconds, for applications that take long
@@ -29,7 +29,7 @@ class Readiness:
     `waits_for` says at any moment what is still missing, and `on_wait` hears of it.
     """
 
-    def __init__(self, loop: Loop, runtime: Docker, how: str, on_wait: Callable[[str], None]) -> None:
+    def __init__(self, loop: Loop, runtime: Runtime, how: str, on_wait: Callable[[str], None]) -> None:
         self.loop = loop
         self.runtime = runtime
         self.kind, _, self.argument = how.partition(":")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 
 from wakeport.loop import Loop, any_of
-from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.awake import Awake
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.record import ENDED, Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.runtimes.interface import Runtime
+
 LAST_OUTPUT_WITHIN = 5.0  # seconds for the rest of the output, after the container's end
 
 
 class Stop:
-    def __init__(self, loop: Loop, options: Options, record: Record, runtime: Docker) -> None:
+    def __init__(self, loop: Loop, options: Options, record: Record, runtime: Runtime) -> None:
         self.loop = loop
         self.options = options
         self.record = record

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 
 from wakeport.loop import Future, Loop, any_of, now
-from wakeport.runtimes.docker.container import Container
-from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
@@ -20,6 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any, TypeVar
+
+    from wakeport.runtimes.container import Container
+    from wakeport.runtimes.interface import Runtime
 
     T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class Wake:
         loop: Loop,
         options: Options,
         record: Record,
-        runtime: Docker,
+        runtime: Runtime,
         needs: Needs,
         announcer: Announcer,
         told_to_stop: Future[None],

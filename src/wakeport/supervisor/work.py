@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from wakeport.loop import Future, Loop, Task, any_of, now
 from wakeport.runtimes.cgroup import cpu_seconds
-from wakeport.runtimes.docker.runtime import Docker
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.supervisor.awake import Awake
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.readiness import Readiness, first_tcp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wakeport.runtimes.interface import Runtime
 
 LOOK_EVERY = 1.0  # seconds; over so long its processor time is averaged
 ASK_EVERY = 15.0  # seconds; a command in a container costs the Engine some 100 ms of processor time
@@ -23,7 +26,7 @@ class Work:
     Nothing is looked at while the container is needed anyway, nor while it is frozen.
     """
 
-    def __init__(self, loop: Loop, options: Options, runtime: Docker, readiness: Readiness) -> None:
+    def __init__(self, loop: Loop, options: Options, runtime: Runtime, readiness: Readiness) -> None:
         self.loop = loop
         self.share = options.busy_cpu
         self.check, _, self.argument = options.busy_check.partition(":")
@@ -65,7 +68,7 @@ class Work:
         """The part of a processor since the last look, None where that was a moment ago."""
         if self.share == float("inf"):
             return None
-        used, at = cpu_seconds(awake.container.pid), now()
+        used, at = cpu_seconds(awake.container.pid, own=awake.container.group), now()
         if used is None:
             return None
         if self.since is None:

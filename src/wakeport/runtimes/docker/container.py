@@ -2,53 +2,52 @@
 
 from __future__ import annotations
 
+from wakeport.runtimes.container import Container
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
 Inspection = dict[str, "Any"]
-# Where a container answers: an address and a port, or the path of a Unix socket on the host.
-Target = tuple[str, int] | tuple[str]
 
 KEPT_APART = ("macvlan", "ipvlan")  # drivers of networks that the kernel keeps apart from their own host
 
 
-class Container:
+class Inspected(Container):
     """Facts at one moment. Times are the Engine's own text (RFC 3339, UTC), fit to be compared."""
 
     def __init__(self, inspection: Inspection) -> None:
         state = inspection["State"]
         config = inspection["Config"]
         host = inspection["HostConfig"]
-        self.id: str = inspection["Id"]
-        self.name: str = inspection["Name"].lstrip("/")
-        self.running: bool = state["Running"]
-        self.paused: bool = state["Paused"]
-        self.restarting: bool = state.get("Restarting", False)  # ended, and about to be started again
-        self.pid: int = state["Pid"]
-        self.exit_code: int = state["ExitCode"]
-        self.error: str = " ".join(state.get("Error", "").split())
-        self.started_at: str = state["StartedAt"].rstrip("Z")
-        self.health: str | None = (state.get("Health") or {}).get("Status")
-        self.has_healthcheck: bool = _has_healthcheck(config.get("Healthcheck"))
-        self.tty: bool = config.get("Tty", False)
+        self.id = inspection["Id"]
+        self.name = inspection["Name"].lstrip("/")
+        self.running = state["Running"]
+        self.paused = state["Paused"]
+        self.restarting = state.get("Restarting", False)  # ended, and about to be started again
+        self.pid = state["Pid"]
+        self.exit_code = state["ExitCode"]
+        self.error = " ".join(state.get("Error", "").split())
+        self.started_at = state["StartedAt"].rstrip("Z")
+        self.health = (state.get("Health") or {}).get("Status")
+        self.has_healthcheck = _has_healthcheck(config.get("Healthcheck"))
+        self.tty = config.get("Tty", False)
         self.image: str = config.get("Image", "")
-        self.exposed: list[str] = sorted(config.get("ExposedPorts") or {})
-        self.stop_timeout: int = _stop_timeout(config.get("StopTimeout"))
+        self.exposed = sorted(config.get("ExposedPorts") or {})
+        self.stop_timeout = _stop_timeout(config.get("StopTimeout"))
         self.restart_policy: str = (host.get("RestartPolicy") or {}).get("Name") or "no"
-        self.removed_when_stopped: bool = host.get("AutoRemove", False)
-        self.published: dict[str, list[tuple[str, int]]] = _published(host.get("PortBindings") or {})
+        self.restarts_itself = self.restart_policy != "no"
+        if self.restart_policy in ("always", "unless-stopped"):
+            self.starts_at_boot = f"restart policy {self.restart_policy}"
+        self.removed_when_stopped = host.get("AutoRemove", False)
+        self.published = _published(host.get("PortBindings") or {})
         self.network_mode: str = host.get("NetworkMode", "default")
+        self.on_host_network = self.network_mode == "host"
         self.networks: dict[str, str] = {
             name: network.get("IPAddress") or network.get("GlobalIPv6Address") or ""
             for name, network in sorted((inspection.get("NetworkSettings", {}).get("Networks") or {}).items())
         }
-
-    @property
-    def restarts_itself(self) -> bool:
-        """Whether Docker starts it again when it ends with a fault."""
-        return self.restart_policy != "no"
 
     @property
     def shares_network_of(self) -> str | None:
@@ -63,7 +62,7 @@ class Container:
         default route is there; else the first by name that has an address.
         `drivers` gives the driver of each network, where that may matter.
         """
-        if self.network_mode == "host":
+        if self.on_host_network:
             return "127.0.0.1"
         leads_there = {
             name: address

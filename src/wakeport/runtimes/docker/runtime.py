@@ -19,7 +19,7 @@ from wakeport.runtimes.changes import (
     THAWED,
 )
 from wakeport.runtimes.docker.begin import Begun, start_path
-from wakeport.runtimes.docker.container import Container, Target, unreachable_network
+from wakeport.runtimes.docker.container import Inspected, unreachable_network
 from wakeport.runtimes.docker.engine import Engine, Exchange, problem, quoted, unreachable
 from wakeport.runtimes.docker.output import copy_frames, copy_raw
 from wakeport.runtimes.problems import Missing, Refused
@@ -28,6 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
+
+    from wakeport.runtimes.container import Container, Target
 
 # https://docs.docker.com/reference/cli/docker/system/events
 WORDS = {
@@ -49,7 +51,7 @@ STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the E
 OF_DOCKER = {"bridge", "host", "none"}  # networks whose driver need not be asked for, at a call each
 
 
-class Docker:
+class Runtime:
     """One container, by its name. Every call raises Unreachable, Missing or Refused."""
 
     def __init__(self, loop: Loop, name: str, begun: Begun | None = None) -> None:
@@ -115,8 +117,8 @@ class Docker:
         self.has_thawed = True
         await self.engine.call("POST", f"/containers/{container}/unpause")
 
-    async def look(self, name: str = "") -> Container:
-        return Container(await self.engine.inspect(name or self.name))
+    async def look(self, name: str = "") -> Inspected:
+        return Inspected(await self.engine.inspect(name or self.name))
 
     async def exists(self, container_id: str) -> bool:
         try:
@@ -130,10 +132,11 @@ class Docker:
         found: dict[str, Target] = {port: (port,) for port in ports if port.startswith("/")}
         if len(found) == len(ports):
             return found  # it may have no network at all
+        assert isinstance(container, Inspected), "only what was looked at has been started"
         address = await self._address(container)
         return {port: found.get(port) or (address, int(port.partition("/")[0])) for port in ports}
 
-    async def _address(self, owner: Container) -> str:
+    async def _address(self, owner: Inspected) -> str:
         while owner.shares_network_of:
             owner = await self.look(owner.shares_network_of)
         drivers = {} if set(owner.networks) <= OF_DOCKER else await self.engine.drivers(owner.networks)

@@ -1,0 +1,51 @@
+"""What the command line has to know of Docker: its container, what to advise, and what its units name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wakeport.loop import Loop
+from wakeport.runtimes.advice import Advice
+from wakeport.runtimes.container import Container
+from wakeport.runtimes.docker.container import Inspected, unreachable_network
+from wakeport.runtimes.docker.engine import Engine
+from wakeport.runtimes.problems import RuntimeProblem
+
+ADVICE: Final = Advice(
+    title="Docker",
+    make="docker create --name {name} IMAGE makes one",
+    reach="systemctl start docker",
+    ask="docker inspect {name} tells more",
+    stop="docker stop {name}",
+    leave_at_boot="docker update --restart=no {name}",
+    keep="make it anew without --rm",
+)
+AFTER: Final = ("docker.service", "docker.socket")  # units that the supervisor starts behind
+WANTS: Final[tuple[str, ...]] = ()
+
+
+def journal(_name: str) -> list[str]:
+    """The units that its output is found under, beside its supervisor's."""
+    return []
+
+
+def look(name: str) -> Container:
+    """Raises RuntimeProblem."""
+    loop = Loop()
+    try:
+        return Inspected(loop.run(Engine(loop).inspect(name)))
+    finally:
+        loop.close()
+
+
+def why_unreachable(found: Container) -> str | None:
+    """Why the host can never reach it; None where it can, or where nobody can tell."""
+    assert isinstance(found, Inspected), "looked at by another runtime"
+    loop = Loop()
+    try:
+        drivers = loop.run(Engine(loop).drivers(found.networks))
+    except RuntimeProblem:
+        drivers = {}
+    finally:
+        loop.close()
+    return unreachable_network(found.network_mode, drivers)
