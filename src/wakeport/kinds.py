@@ -9,12 +9,14 @@ from typing import Any, Final
 from wakeport.keep.windows import Window
 from wakeport.span import Span
 
-LATER_RUNTIMES: Final = ("podman", "nspawn", "lxc", "unit")
+RUNTIMES: Final = ("docker", "unit")
 OWN, CLASSIC = PROXIES = ("wakeport", "systemd-socket-proxyd")
 
 CLIENTS_MAX: Final = 1_000_000  # beyond any limit of descriptors that a process gets
 
-_CONTAINER: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")  # Docker's own rule
+# Docker's own rule, and what systemd takes in the name of a unit: systemd.unit(5)
+_CONTAINER: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_UNIT: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.@:\\-]*")
 
 
 class ContainerName(str):
@@ -91,17 +93,19 @@ def one_of(written: str, choices: tuple[str, ...]) -> str:
 
 
 def _container(written: str) -> ContainerName:
-    if not _CONTAINER.fullmatch(written):
+    if not _UNIT.fullmatch(written):
         raise ValueError(f"{written!r} cannot be the name of a container")
     return ContainerName(written)
 
 
+def check_container(written: str, runtime: str) -> None:
+    """Raises ValueError where no container of this runtime can be called that."""
+    if runtime != "unit" and not _CONTAINER.fullmatch(written):
+        raise ValueError(f".container: {written!r} cannot be the name of a container")
+
+
 def _runtime(written: str) -> Runtime:
-    if written in LATER_RUNTIMES:
-        raise ValueError(f"{written} is not there yet; this version runs docker containers")
-    if written != "docker":
-        raise ValueError(f"{written!r} is no runtime; this version knows docker")
-    return Runtime(written)
+    return Runtime(one_of(written, RUNTIMES))
 
 
 def _proxy(written: str) -> Proxy:

@@ -62,6 +62,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     listener: tuple[Listener, ...] = ()
 
     def __post_init__(self) -> None:
+        kinds.check_container(self.container, self.runtime)
         if float("inf") > self.doze.seconds >= self.idle.seconds:
             raise ValueError(f".doze: it is stopped after {self.idle}, so it would never doze; say less")
         self._check_needs()

@@ -1,0 +1,1 @@
+"""Runtimes whose containers are units of systemd: what they share."""

@@ -1,0 +1,174 @@
+"""A conversation with systemd over D-Bus: calls, their answers, and the signals that it sends unasked."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from wakeport.dbus.calls import BEGIN, ERROR, METHOD_RETURN, SIGNAL, call, greeting
+from wakeport.dbus.messages import START_SIZE, Malformed, message_size, parse
+from wakeport.loop import Future, Loop
+from wakeport.runtimes.problems import Missing, Refused, Unreachable
+from wakeport.runtimes.systemd.begin import MANAGER, NAME, PATH, SOCKET, START
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from wakeport.dbus.messages import Message
+
+ANSWER_WITHIN = 10.0  # seconds; systemd answers in one millisecond, and while it reloads in a second
+READ_SIZE = 65536
+PROPERTIES = "org.freedesktop.DBus.Properties"
+
+NO_SUCH = ("NoSuchUnit", "UnknownObject", "LoadFailed")
+
+
+class Bus:
+    """Connects at the first call, and anew where systemd has hung up: it does when it executes itself anew.
+
+    `raw` is a connection on which begin.py has sent its call. Raises Unreachable, Missing or Refused.
+    `on_signal` hears of every signal, `on_end` of the end of the connection.
+    """
+
+    def __init__(self, loop: Loop, raw: socket.socket | None = None, path: str = SOCKET) -> None:
+        self.loop = loop
+        self.path = path
+        self.connection: socket.socket | None = None
+        self.serial = START
+        self.pending: dict[int, Future[Message]] = {}
+        self.on_signal: list[Callable[[Message], None]] = []
+        self.on_end: list[Callable[[], None]] = []
+        self.received = b""
+        self.welcomed = False
+        if raw is not None:
+            self.pending[START] = Future()
+            self._begin(raw)
+
+    async def call(self, member: str, *words: str, path: str = PATH, interface: str = MANAGER) -> list[Any]:
+        """The answer's values."""
+        return await self.answer(self.send(member, *words, path=path, interface=interface))
+
+    def send(self, member: str, *words: str, path: str = PATH, interface: str = MANAGER) -> int:
+        """Send a call without waiting; the serial by which `answer` knows it."""
+        return self._send(NAME, path, interface, member, words)
+
+    def _send(self, to: str, path: str, interface: str, member: str, words: tuple[str, ...]) -> int:
+        if self.connection is None:
+            self._connect()
+        assert self.connection is not None
+        self.serial += 1
+        self.pending[self.serial] = Future()
+        self._say(self.connection, call(self.serial, to, path, interface, member, words=words))
+        return self.serial
+
+    async def answer(self, serial: int, within: float = ANSWER_WITHIN) -> list[Any]:
+        try:
+            message = await self.loop.within(within, _value(self.pending[serial]))
+        except TimeoutError:
+            raise Unreachable(f"systemd did not answer within {within:.0f} s") from None
+        finally:
+            self.pending.pop(serial, None)
+        if message.kind == ERROR:
+            raise _problem(message)
+        return message.body
+
+    async def hello(self) -> None:
+        """What the message bus wants to hear first, and systemd's own socket does not."""
+        bus = "org.freedesktop.DBus"
+        await self.answer(self._send(bus, "/org/freedesktop/DBus", bus, "Hello", ()))
+
+    async def properties(self, path: str, wanted: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+        """The values of properties by their names; `wanted` has the names by interface."""
+        asked = {
+            name: self.send("Get", interface, name, path=path, interface=PROPERTIES)
+            for interface, names in wanted.items()
+            for name in names
+        }
+        return {name: (await self.answer(serial))[0] for name, serial in asked.items()}
+
+    def close(self) -> None:
+        self._end(Unreachable("the conversation was ended"))
+
+    def _connect(self) -> None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(self.path)
+        except OSError as error:
+            connection.close()
+            raise Unreachable(f"systemd does not answer on {self.path}: {error.strerror}") from error
+        self._say(connection, greeting(os.getuid()) + BEGIN)
+        self._begin(connection)
+
+    def _say(self, connection: socket.socket, data: bytes) -> None:
+        """Calls are small, and a socket's buffer holds hundreds of them."""
+        try:
+            connection.sendall(data)
+        except OSError as error:
+            problem = Unreachable(f"systemd hung up: {error.strerror}")
+            self._end(problem)
+            raise problem from error
+
+    def _begin(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.connection, self.received, self.welcomed = connection, b"", False
+        self.loop.watch(connection.fileno(), 1, self._on_readable)  # 1 is EPOLLIN
+
+    def _on_readable(self, _events: int) -> None:
+        assert self.connection is not None
+        try:
+            data = self.connection.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(Unreachable(f"systemd hung up: {error.strerror}"))
+            return
+        if not data:
+            self._end(Unreachable("systemd hung up"))
+            return
+        self.received += data
+        try:
+            self._take()
+        except Malformed as error:
+            self._end(Unreachable(f"systemd talks nonsense: {error}"))
+
+    def _take(self) -> None:
+        if not self.welcomed:
+            line, end, rest = self.received.partition(b"\r\n")
+            if not end:
+                return
+            if not line.startswith(b"OK"):
+                raise Malformed(repr(line))
+            self.received, self.welcomed = rest, True
+        while len(self.received) >= START_SIZE:
+            size = message_size(self.received)
+            if len(self.received) < size:
+                return
+            message, self.received = parse(self.received[:size]), self.received[size:]
+            if message.kind in (METHOD_RETURN, ERROR) and message.answers in self.pending:
+                self.pending[message.answers].set(message)
+            elif message.kind == SIGNAL:
+                for hear in list(self.on_signal):
+                    hear(message)
+
+    def _end(self, problem: Unreachable) -> None:
+        if self.connection is None:
+            return
+        self.loop.unwatch(self.connection.fileno())
+        self.connection.close()
+        self.connection = None
+        for waiting in list(self.pending.values()):
+            waiting.fail(problem)
+        for hear in list(self.on_end):
+            hear()
+
+
+async def _value(future: Future[Message]) -> Message:
+    return await future
+
+
+def _problem(message: Message) -> Refused | Missing:
+    """systemd's refusal in its own words. The name of the error is in no field that we read, its text is."""
+    text = " ".join(str(part) for part in message.body) or "systemd refused"
+    return Missing(text) if "not found" in text else Refused(text)

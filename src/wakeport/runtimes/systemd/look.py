@@ -1,0 +1,37 @@
+"""What the command line sees of a unit: root asks systemd itself, others over the message bus."""
+
+from __future__ import annotations
+
+import os
+
+from wakeport.loop import Loop
+from wakeport.runtimes.problems import Missing, Refused
+from wakeport.runtimes.systemd.begin import SOCKET
+from wakeport.runtimes.systemd.bus import Bus
+from wakeport.runtimes.systemd.unit import WANTED, Unit, object_path
+
+MESSAGE_BUS = "/run/dbus/system_bus_socket"
+
+
+def look_at(unit: str) -> Unit:
+    """Raises RuntimeProblem."""
+    loop = Loop()
+    try:
+        return loop.run(_look(loop, unit))
+    finally:
+        loop.close()
+
+
+async def _look(loop: Loop, unit: str) -> Unit:
+    bus = Bus(loop, path=SOCKET if os.geteuid() == 0 else MESSAGE_BUS)
+    try:
+        if bus.path == MESSAGE_BUS:
+            await bus.hello()
+        found = await bus.properties(object_path(unit), WANTED)
+    finally:
+        bus.close()
+    if found["LoadState"] == "not-found":
+        raise Missing(f"there is no unit {unit}")
+    if found["LoadState"] != "loaded":
+        raise Refused(f"unit {unit} is {found['LoadState']}")
+    return Unit(unit, found)

@@ -1,0 +1,32 @@
+"""A program of the system, run beside the loop."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from wakeport.loop import Loop
+from wakeport.runtimes.problems import Refused
+
+# What is ours alone: a child that had it would speak to systemd in our name.
+OURS = ("NOTIFY_SOCKET", "INVOCATION_ID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_USEC")
+
+
+async def run(loop: Loop, command: list[str]) -> int:
+    """Its exit code; its output is dropped. Raises Refused where it cannot be executed."""
+    environment = {key: value for key, value in os.environ.items() if key not in OURS}
+    nowhere = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    try:
+        pid = os.posix_spawnp(command[0], command, environment, file_actions=nowhere, setsigmask=[])
+    except OSError as error:
+        raise Refused(f"{command[0]} cannot be executed: {error.strerror}") from error
+    fd = os.pidfd_open(pid)
+    try:
+        await loop.readable(fd)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        os.close(fd)
+        _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)

@@ -1,0 +1,196 @@
+"""How the supervisor handles a unit of systemd: start, look, freeze, stop, and hear of its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+
+from wakeport.loop import Future, Loop, any_of
+from wakeport.runtimes.problems import Missing, Refused, Unreachable
+from wakeport.runtimes.systemd.begin import START, Begun
+from wakeport.runtimes.systemd.bus import Bus
+from wakeport.runtimes.systemd.program import run
+from wakeport.runtimes.systemd.signals import Signals
+from wakeport.runtimes.systemd.unit import WANTED, Unit, object_path, stamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wakeport.runtimes.container import Container, Target
+
+STOP_MARGIN = 15.0  # seconds beyond the unit's own TimeoutStopSec=
+START_WITHIN = 86400.0  # the wake keeps its own deadline
+END_WITHIN = 2.0  # seconds for systemd to see that a process has ended
+LOOPBACK = "127.0.0.1"
+
+
+class UnitRuntime:
+    """One unit, by the name that its runtime gives it. Every call raises Unreachable, Missing or Refused.
+
+    What differs between a plain service, a machine and an LXC container is in methods that their own
+    modules replace.
+    """
+
+    def __init__(self, loop: Loop, name: str, begun: Begun | None = None) -> None:
+        self.loop = loop
+        self.name = name
+        self.unit = self.unit_of(name)
+        self.path = object_path(self.unit)
+        self.begun = begun
+        raw = begun.connection if begun else None
+        self.bus = Bus(loop, socket.socket(fileno=raw.detach()) if raw else None)
+        self.signals = Signals(self.bus, self.unit, self.path)
+        self.has_thawed = False
+        self.asked = raw is not None
+
+    def unit_of(self, name: str) -> str:
+        return name if "." in name else f"{name}.service"
+
+    def seen(self, unit: Unit) -> Unit:
+        """Where more is to be known of it than systemd says."""
+        return unit
+
+    async def address(self, _unit: Unit) -> str:
+        return LOOPBACK
+
+    async def start(self) -> bool:
+        begun, self.begun = self.begun, None
+        self.has_thawed = False
+        if begun is not None and begun.error is not None:
+            raise Unreachable(f"systemd does not answer: {begun.error.strerror}") from begun.error
+        at = begun.at if begun is not None else time.time()
+        serial = START if begun is not None else self.bus.send("StartUnit", self.unit, "replace")
+        self.asked = True
+        result = await self.signals.result_of(await self.bus.answer(serial))
+        found = await self.look()
+        if result not in ("done", "skipped") and not found.running:
+            raise Refused(f"{self.unit} did not start: {found.error or self._ended(found, result)}")
+        if found.paused:
+            await self.thaw(found)
+            return False
+        return found.started_at >= stamp(int(at * 1e6))
+
+    def _ended(self, found: Unit, result: str) -> str:
+        return f"it ended with status {found.exit_code}" if result == "failed" else f"the job was {result}"
+
+    async def look(self, _name: str = "") -> Unit:
+        found = await self.bus.properties(self.path, WANTED)
+        if found["LoadState"] == "not-found":
+            raise Missing(f"there is no unit {self.unit}")
+        if found["LoadState"] in ("error", "bad-setting", "masked"):
+            raise Refused(f"unit {self.unit} is {found['LoadState']}: {found['LoadError'][1]}".rstrip(": "))
+        return self.seen(Unit(self.unit, found))
+
+    async def exists(self, _container_id: str) -> bool:
+        with contextlib.suppress(Missing):
+            await self.look()
+            return True
+        return False
+
+    async def targets(self, container: Container, ports: list[str]) -> dict[str, Target]:
+        found: dict[str, Target] = {port: (port,) for port in ports if port.startswith("/")}
+        if len(found) == len(ports):
+            return found
+        assert isinstance(container, Unit), "only what was looked at has been started"
+        address = await self.address(container)
+        return {port: found.get(port) or (address, int(port.partition("/")[0])) for port in ports}
+
+    async def freeze(self, _container: Container) -> None:
+        await self.bus.call("FreezeUnit", self.unit)
+
+    async def thaw(self, _container: Container) -> None:
+        self.has_thawed = True
+        try:
+            await self.bus.call("ThawUnit", self.unit)
+        except Refused:
+            # Refused of what runs already, and of what has ended; the latter `ended` tells.
+            if (await self.look()).paused:
+                raise
+
+    async def stop(self, container: Container) -> None:
+        try:
+            if (await self.look()).paused:
+                await self.thaw(container)
+            job = await self.bus.call("StopUnit", self.unit, "replace")
+        except Missing:
+            return
+        await self.loop.within(container.stop_timeout + STOP_MARGIN, self._stopped(job))
+
+    async def _stopped(self, job: list[str]) -> None:
+        try:
+            await self.signals.result_of(job)
+        except TimeoutError:
+            raise Unreachable(f"{self.unit} has not stopped in time") from None
+
+    async def ended(self, container: Container) -> None:
+        """A pidfd tells at once; a unit without a process is followed by what systemd says of it."""
+        pid = container.pid
+        while True:
+            if pid:
+                await self._process_ended(pid)
+            changed = self.signals.changed()
+            try:
+                found = await self.look()
+            except Missing:
+                return
+            except Unreachable:
+                if pid:
+                    return
+                await self.loop.sleep(1.0)  # systemd executes itself anew
+                continue
+            if not found.running:
+                return
+            if not found.pid or found.pid == pid:
+                if pid and found.state != "active":
+                    return  # ended, and what systemd has to do behind it is under way
+                await any_of(changed, self.loop.spawn(self.loop.sleep(END_WITHIN)))
+                pid = 0 if found.pid == pid else pid
+                continue
+            pid = found.pid  # it has handed over to another process
+
+    async def _process_ended(self, pid: int) -> None:
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            await self.loop.readable(fd)
+        finally:
+            os.close(fd)
+
+    async def end(self, _container: Container) -> Unit:
+        patience: Future[None] = Future()
+        timer = self.loop.call_in(END_WITHIN, lambda: patience.set(None))
+        try:
+            while True:
+                changed = self.signals.changed()
+                found = await self.look()
+                if not found.running or patience.done:
+                    return found
+                await any_of(changed, patience)
+        finally:
+            timer.cancel()
+
+    async def changes(self, tell: Callable[[str], None]) -> None:
+        await self.signals.follow(tell)
+
+    def detach(self) -> None:
+        """Its output goes to the journal by itself."""
+
+    async def copy_output(self, container: Container, _since: float, _to: int) -> None:
+        """Its output is in the journal already, under its own unit."""
+        await self.ended(container)
+
+    async def execute(self, command: str) -> int:
+        import shlex  # only readiness by command needs it
+
+        user = (await self.look()).user
+        return await run(self.loop, [*self.inside(user), *shlex.split(command)])
+
+    def inside(self, user: str) -> list[str]:
+        """What goes before a command, so that it runs where the container does."""
+        as_whom = [f"--uid={user}"] if user else []
+        return ["systemd-run", "--quiet", "--wait", "--collect", *as_whom, "--"]

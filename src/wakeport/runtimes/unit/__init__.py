@@ -1,0 +1,1 @@
+"""Any service of the host, by systemd."""

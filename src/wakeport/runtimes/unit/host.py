@@ -1,0 +1,48 @@
+"""What the command line has to know of a service of the host."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wakeport.runtimes.advice import Advice
+from wakeport.runtimes.container import Container
+from wakeport.runtimes.problems import Refused
+from wakeport.runtimes.systemd.look import look_at
+from wakeport.runtimes.systemd.unit import Unit
+from wakeport.runtimes.unit.name import unit_of
+
+ADVICE: Final = Advice(
+    title="systemd",
+    make="systemctl list-unit-files --type=service lists those that are there",
+    reach="systemd has to run this machine; scripts/lab boots one to try wakeport in",
+    ask="systemctl status {name} tells more",
+    stop="systemctl stop {name}",
+    leave_at_boot="systemctl disable {name}",
+)
+AFTER: Final[tuple[str, ...]] = ()
+WANTS: Final[tuple[str, ...]] = ()
+
+OURS: Final = "wakeport-"
+
+
+def look(name: str) -> Container:
+    """Raises RuntimeProblem."""
+    unit = unit_of(name)
+    if unit.startswith(OURS):
+        raise Refused(f"{unit} is one of wakeport's own, which would wake itself")
+    found = look_at(unit)
+    found.on_host_network = not found.private_network
+    return found
+
+
+def why_unreachable(found: Container) -> str | None:
+    """A network of its own that nobody has connected to anything."""
+    assert isinstance(found, Unit), "looked at by another runtime"
+    if not found.private_network:
+        return None
+    return 'it has PrivateNetwork=yes, so it can be reached over a Unix socket only: to = "/path.sock"'
+
+
+def journal(name: str) -> list[str]:
+    """The units that its output is found under."""
+    return [unit_of(name)]
