@@ -6,13 +6,18 @@ A lab that cannot boot fails the tests that asked for it, with its reason; it ne
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pytest
 
 from lab import Lab
 from tests.lab.rounds import IN_FULL
+from tests.lab.runtimes import Containers
+from tests.lab.runtimes.docker import Docker
+from tests.lab.runtimes.unit import Unit
 from tests.lab.services import SHAPES, AddService, Service
+
+RUNTIMES: dict[str, Callable[[Lab], Containers]] = {"docker": Docker, "unit": Unit}
 
 # What a test may have left in the shared lab. Killed first, since a test may have taught them not to stop.
 CLEAN_UP = """
@@ -80,7 +85,22 @@ def fresh_lab() -> Iterator[Lab]:
 
 
 @pytest.fixture
-def service(lab: Lab) -> AddService:
+def runtime(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", "docker"))
+
+
+@pytest.fixture
+def containers(lab: Lab, runtime: str) -> Iterator[Containers]:
+    """The containers of the test's runtime."""
+    made = RUNTIMES[runtime](lab)
+    yield made
+    if runtime != "docker":
+        clean_up(lab)  # first, or somebody would still start what is about to go
+        made.clean_up()
+
+
+@pytest.fixture
+def service(lab: Lab, containers: Containers) -> AddService:
     """Makes a container and `wakeport add`s it. Options are `wakeport add`'s, `create` is docker's.
 
     The port is open on return.
@@ -97,10 +117,12 @@ def service(lab: Lab) -> AddService:
         to: int = 80,
         create: Sequence[str] = (),
     ) -> Service:
-        lab.create(name, *create, image=image or ("python" if command else "nginx"), command=command)
+        containers.create(name, *create, image=image or ("python" if command else "nginx"), command=command)
         settings = [f"--listen={listen}={to}", f"--idle={idle}", f"--proxy={shape}"]
+        if containers.runtime != "docker":
+            settings.append(f"--runtime={containers.runtime}")
         lab.run(["wakeport", "add", name, *settings, *options])
-        return Service(lab, name, name, listen)
+        return Service(containers, name, name, listen)
 
     return add
 
@@ -109,6 +131,11 @@ def service(lab: Lab) -> AddService:
 def shape(request: pytest.FixtureRequest) -> str:
     """For rows that hold with either proxy."""
     return str(request.param)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("every_runtime"):
+        metafunc.parametrize("runtime", RUNTIMES, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-# docker create: Python as a container's first process does not hear SIGTERM, and nobody needs it to.
-DIES_AT_ONCE: Final = "--stop-signal=KILL"
-
 # Answers at once, but calls itself ready (the file /tmp/ready, the path /ready) only after a second.
 READY_LATER: Final = """
 import http.server, os, threading

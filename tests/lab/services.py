@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from lab import Lab
 from tests.lab import clients
+from tests.lab.runtimes import Containers
 from wakeport.units import names
 
 RELAY, CLASSIC = SHAPES = ("wakeport", "systemd-socket-proxyd")  # the values of `proxy`
@@ -31,8 +31,9 @@ def eventually(what: str, holds: Callable[[], object], within: float = PATIENCE)
 
 
 class Service:
-    def __init__(self, lab: Lab, name: str, container: str, port: int) -> None:
-        self.lab = lab
+    def __init__(self, containers: Containers, name: str, container: str, port: int) -> None:
+        self.lab = containers.lab
+        self.containers = containers
         self.name = name
         self.container = container
         self.port = port
@@ -50,17 +51,12 @@ class Service:
     @property
     def processor_time(self) -> int:
         """What its container has used since it was started, in microseconds; cgroup-v2, cpu.stat."""
-        [group] = (self.lab.root / "sys/fs/cgroup/system.slice").glob(f"docker-{self.container_id}*.scope")
-        return int((group / "cpu.stat").read_text().split()[1])
+        return int((self.containers.group(self.container) / "cpu.stat").read_text().split()[1])
 
     def ticks(self, pid: int) -> int:
         """What a process has used, in hundredths of a second; proc(5)."""
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[11]) + int(fields[12])
-
-    @property
-    def container_id(self) -> str:
-        return self.lab.docker("inspect", "--format={{.Id}}", self.container)
 
     # What it is doing.
 
@@ -89,7 +85,12 @@ class Service:
 
     @property
     def container_runs(self) -> bool:
-        return self.container in self.lab.docker("ps", "--format={{.Names}}").split()
+        return self.container in self.containers.running()
+
+    @property
+    def started_at(self) -> str:
+        """When its container was started last: another text after each start."""
+        return self.containers.started_at(self.container)
 
     def pids(self, unit: str) -> list[int]:
         """The processes of one of its units, as the host numbers them: no program has to be started."""
@@ -131,7 +132,7 @@ class Service:
     @property
     def is_frozen(self) -> bool:
         """As its runtime has it."""
-        return self.lab.docker("inspect", "--format={{.State.Paused}}", self.container) == "true"
+        return self.containers.is_frozen(self.container)
 
     def freezes(self, within: float = PATIENCE) -> None:
         eventually(f"{self.name} frozen", lambda: self.is_frozen, within)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textwrap import dedent
 
 from lab import Lab
+from tests.lab.runtimes.docker import Docker
 from tests.lab.services import Service
 
 
@@ -18,4 +19,4 @@ def service_from(
     folder.mkdir(exist_ok=True)
     (folder / "web.toml").write_text(dedent(settings))
     lab.run(["wakeport", "apply", "web"])
-    return Service(lab, "web", "web", port)
+    return Service(Docker(lab), "web", "web", port)

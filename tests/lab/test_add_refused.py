@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
-from tests.lab.programs import DIES_AT_ONCE, READY_LATER, python
+from tests.lab.programs import READY_LATER, python
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService
 from tests.lab.traces import files_and_accounts
 

@@ -11,7 +11,8 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import connect, get
-from tests.lab.programs import DIES_AT_ONCE, python
+from tests.lab.programs import python
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService
 
 DOCUMENT = Path(__file__).parents[2] / "docs/behind-a-reverse-proxy.md"

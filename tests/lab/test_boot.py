@@ -10,7 +10,9 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import accepts, ask, connect, get
-from tests.lab.programs import DIES_AT_ONCE, python
+from tests.lab.programs import python
+from tests.lab.runtimes import DIES_AT_ONCE
+from tests.lab.runtimes.docker import Docker
 from tests.lab.services import SHAPES, AddService, Service, eventually
 
 # Seconds: the lab's own shutdown takes 2 to 3. systemd kills what hangs only after 90.
@@ -29,7 +31,7 @@ NEVER_LISTENS = ["sleep", "infinity"]
 def add(lab: Lab, shape: str = "wakeport", image: str = "nginx", command: list[str] | None = None) -> Service:
     lab.create("web", DIES_AT_ONCE, image=image, command=command or [])
     lab.run(["wakeport", "add", "web", "--listen=80=80", "--idle=2s", f"--proxy={shape}"])
-    return Service(lab, "web", "web", 80)
+    return Service(Docker(lab), "web", "web", 80)
 
 
 def started_at(lab: Lab) -> str:

@@ -10,7 +10,8 @@ import pytest
 from lab import Lab
 from tests.lab import clients
 from tests.lab.applications import OBEDIENT
-from tests.lab.programs import DIES_AT_ONCE, ECHOES, POURS, python
+from tests.lab.programs import ECHOES, POURS, python
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service, eventually
 
 FEW_BYTES = 'connections = "1K in 1s"'

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab import Lab
-from tests.lab.programs import COUNTS, DIES_AT_ONCE, ECHOES, GREETS, LISTENS_ON, POURS, python
+from tests.lab.programs import COUNTS, ECHOES, GREETS, LISTENS_ON, POURS, python
 from tests.lab.rounds import rounds
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import eventually
 
 SOCKET_PATH = "run/web.sock"

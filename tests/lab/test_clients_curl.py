@@ -13,8 +13,9 @@ from typing import NamedTuple
 import pytest
 
 from lab import Lab
-from tests.lab.programs import DIES_AT_ONCE, python
+from tests.lab.programs import python
 from tests.lab.rounds import rounds
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service
 
 DOWNLOAD = rounds(64, full=4097)  # MiB; in full beyond 4 GiB, where counters of 32 bits have begun anew

@@ -12,8 +12,9 @@ import websockets
 from websockets.sync.client import ClientConnection, connect
 
 from tests.lab import clients
-from tests.lab.programs import DIES_AT_ONCE, python
+from tests.lab.programs import python
 from tests.lab.rounds import rounds
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service
 
 OPEN = rounds(2, full=300)  # seconds

@@ -19,6 +19,7 @@ AWAKE_FOR = 0.3  # seconds, of the half second until it is to sleep
 STAGES = ("waking", "awake", "stopping")
 
 
+@pytest.mark.every_runtime
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("half", ["proxy", "supervisor"])
 def test_killed_at_a_random_moment(service: AddService, shape: str, half: str, stage: str) -> None:
@@ -62,6 +63,7 @@ def _pass(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
+@pytest.mark.every_runtime
 def test_held_clients_are_served_though_their_supervisor_is_killed(service: AddService) -> None:
     web = service()
     chance = random.Random("held")
@@ -74,6 +76,7 @@ def test_held_clients_are_served_though_their_supervisor_is_killed(service: AddS
         web.falls_asleep()
 
 
+@pytest.mark.every_runtime
 def test_live_connection_survives_its_supervisors(service: AddService, shape: str) -> None:
     web = service(shape=shape)
     with clients.connect(web.lab) as live:
@@ -94,20 +97,21 @@ def _is_succeeded(web: Service, killed: list[int]) -> None:
     eventually("it says awake", lambda: web.active(web.units.supervisor) == "active")
 
 
-def _by_docker(web: Service) -> None:
-    web.lab.docker("kill", "web")
+def _by_its_runtime(web: Service) -> None:
+    web.containers.kill("web")
 
 
 def _by_its_pid(web: Service) -> None:
-    web.lab.run(["kill", "-KILL", web.lab.docker("inspect", "--format={{.State.Pid}}", "web")])
-    web.lab.docker("wait", "web")
+    web.lab.run(["kill", "-KILL", str(web.containers.first_process("web"))])
+    eventually("it has ended", lambda: not web.container_runs)
 
 
 def _stopped(web: Service) -> None:
-    web.lab.docker("stop", "web")
+    web.containers.stop("web")
 
 
-@pytest.mark.parametrize("kill", [_by_docker, _by_its_pid, _stopped])
+@pytest.mark.every_runtime
+@pytest.mark.parametrize("kill", [_by_its_runtime, _by_its_pid, _stopped])
 def test_container_killed_while_awake(
     service: AddService, shape: str, kill: Callable[[Service], None]
 ) -> None:
@@ -121,12 +125,13 @@ def test_container_killed_while_awake(
     web.falls_asleep()
 
 
+@pytest.mark.every_runtime
 def test_container_that_is_killed_under_a_trickle_of_clients(service: AddService) -> None:
     web = service()
     assert web.get().served
     with clients.trickle(web.lab, every=0.02) as answers:
         for _ in range(rounds(2, full=20)):
-            web.lab.docker("kill", "web")
+            web.containers.kill("web")
             assert web.get().served
     lost = [answer for answer in answers if not answer.served]
     # Who was being served when it died shared its fate; nobody was refused, and nobody hung.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.lab import clients
 from tests.lab.services import AddService, eventually
 from wakeport.proxy.traffic import SEEN_AFTER
 
 
+@pytest.mark.every_runtime
 def test_a_quiet_container_is_frozen_thawed_and_stopped_in_the_end(service: AddService) -> None:
     web = service("web", "--doze=300ms", idle="3s")
     assert web.get().served
@@ -21,22 +24,24 @@ def test_a_quiet_container_is_frozen_thawed_and_stopped_in_the_end(service: AddS
     web.falls_asleep()
 
 
+@pytest.mark.every_runtime
 def test_a_container_that_was_not_ours_is_not_frozen(service: AddService) -> None:
     web = service("web", "--doze=100ms", idle="300ms")
-    web.lab.docker("start", "web")
+    web.containers.start("web")
     assert web.get().served
     eventually("nobody holds a lease", lambda: not any(lease["busy"] for lease in web.status["leases"]))
     web.stays_awake(1)
     assert not web.is_frozen
 
 
+@pytest.mark.every_runtime
 def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -> None:
     web = service("web", "--doze=1h", idle="2h")
     open_one = clients.connect(web.lab)
     assert clients.ask(open_one)
     # Who has just said something is taken to wait for the rest of an answer, and wakes it at once.
     time.sleep(SEEN_AFTER)
-    web.lab.docker("pause", "web")
+    web.containers.freeze("web")
     web.reaches("dozing")
     answer = web.get()
     assert answer.served, answer
@@ -44,15 +49,17 @@ def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -
     open_one.close()
 
 
+@pytest.mark.every_runtime
 def test_what_a_person_thawed_is_awake(service: AddService) -> None:
     web = service("web", "--doze=500ms", idle="1h")
     assert web.get().served
     web.reaches("dozing")
-    web.lab.docker("unpause", "web")
+    web.containers.thaw("web")
     web.reaches("awake")
     web.freezes()
 
 
+@pytest.mark.every_runtime
 def test_what_a_dozing_service_needs_dozes_too_and_is_not_stopped(service: AddService) -> None:
     """The app finds it again as it left it, with its connections."""
     db = service("db", "--doze=300ms", listen=81, idle="500ms")
@@ -65,10 +72,10 @@ def test_what_a_dozing_service_needs_dozes_too_and_is_not_stopped(service: AddSe
     app.reaches("dozing")
     db.reaches("dozing")
     assert began < db.status["last_wake"]["at"], "the app's client has not woken it"
-    stopped = db.lab.docker("inspect", "--format={{.State.StartedAt}}", "db")
+    stopped = db.started_at
     app.falls_asleep()
     db.falls_asleep()
-    assert stopped == db.lab.docker("inspect", "--format={{.State.StartedAt}}", "db")
+    assert stopped == db.started_at
 
 
 def test_the_supervisor_of_what_rests_may_crash(service: AddService) -> None:

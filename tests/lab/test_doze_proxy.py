@@ -13,7 +13,8 @@ import pytest
 from lab import Lab
 from tests.lab import clients
 from tests.lab import test_udp as udp
-from tests.lab.programs import DIES_AT_ONCE, ECHOES, SAYS_DATAGRAMS_BACK, python
+from tests.lab.programs import ECHOES, SAYS_DATAGRAMS_BACK, python
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service, eventually
 from tests.lab.settings import service_from
 

@@ -15,8 +15,9 @@ from lab import Lab
 from lab.images import PAGE
 from tests.lab import clients
 from tests.lab.applications import web_server
-from tests.lab.programs import DIES_AT_ONCE, ECHOES, python
+from tests.lab.programs import ECHOES, python
 from tests.lab.rounds import rounds
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service, eventually
 
 DOCKER = "docker.service"
@@ -37,10 +38,6 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.ThreadingHTTPServer(("", 80), Page).serve_forever()
 """
-
-
-def paused(web: Service) -> bool:
-    return web.lab.docker("inspect", "--format={{.State.Paused}}", web.container) == "true"
 
 
 def somebody_is_busy(web: Service) -> bool:
@@ -87,7 +84,7 @@ def test_frozen_by_a_person_while_docker_has_not_been_listened_to(service: AddSe
     web = service("web", "--doze=1h", idle="2h")
     assert web.get().served
     web.systemctl("restart", DOCKER)
-    web.lab.docker("pause", "web")
+    web.containers.freeze("web")
     web.reaches("dozing")
     answer = web.get()
     assert answer.served, answer
@@ -99,7 +96,7 @@ def test_frozen_by_a_person_before_it_was_to_be_frozen(service: AddService) -> N
     web = service("web", "--doze=4s", idle="2h")
     assert web.get().served
     web.systemctl("restart", DOCKER)
-    web.lab.docker("pause", "web")
+    web.containers.freeze("web")
     web.reaches("dozing")
     time.sleep(1)
     assert web.status["state"] == "dozing"
@@ -107,11 +104,12 @@ def test_frozen_by_a_person_before_it_was_to_be_frozen(service: AddService) -> N
     assert answer.served, answer
 
 
+@pytest.mark.every_runtime
 def test_frozen_by_a_person_while_it_wakes(service: AddService) -> None:
     web = service("web", "--listen=81=/run/second.sock", "--doze=1h", idle="2h")
     with clients.connect(web.lab) as first:
         eventually("only the other target is missing", lambda: "second" in str(web.status.get("waits_for")))
-        web.lab.docker("pause", "web")
+        web.containers.freeze("web")
         listen = "import signal, socket; s = socket.socket(1); s.bind('/run/second.sock'); s.listen(); "
         with web.lab.popen(["python3", "-c", f"{listen}signal.pause()"]) as second:
             try:
@@ -124,34 +122,36 @@ def test_frozen_by_a_person_while_it_wakes(service: AddService) -> None:
     web.lab.run(["rm", "/run/second.sock"])
 
 
+@pytest.mark.every_runtime
 def test_restarted_by_a_person_while_it_dozes(service: AddService) -> None:
     """It stays ours, and sleeps again."""
     web = service("web", "--doze=300ms", idle="6s")
     assert web.get().served
     for _ in range(rounds(3, full=20)):
         web.reaches("dozing")
-        started = web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
-        web.lab.docker("restart", "web")
-        assert started != web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
+        started = web.started_at
+        web.containers.restart("web")
+        assert started != web.started_at
         answer = web.get()
         assert answer.served, answer
         assert web.status["owned"]
     web.falls_asleep()
 
 
-@pytest.mark.parametrize("order", [["rm", "--force"], ["stop"], ["kill"]])
-def test_ended_by_a_person_while_it_dozes(service: AddService, order: list[str]) -> None:
+@pytest.mark.every_runtime
+@pytest.mark.parametrize("order", ["remove", "stop", "kill"])
+def test_ended_by_a_person_while_it_dozes(service: AddService, order: str) -> None:
     """That is no failure, after which clients would be turned away."""
     web = service("web", "--doze=300ms", idle="1h")
     for _ in range(rounds(3, full=20)):
         answer = web.get()
         assert answer.served, answer
         web.reaches("dozing")
-        web.lab.docker(*order, "web")
+        getattr(web.containers, order)("web")
         web.falls_asleep()
         assert web.status["failure"] is None
-        if "rm" in order:
-            web.lab.create("web")
+        if order == "remove":
+            web.containers.create("web")
 
 
 def test_a_client_comes_behind_a_persons_freeze_that_is_not_seen_yet(
@@ -163,7 +163,7 @@ def test_a_client_comes_behind_a_persons_freeze_that_is_not_seen_yet(
     web.settings("[busy]\ncheck = \"exec:sh -c 'touch /shared/asked; sleep 3; false'\"")
     assert web.get().served
     eventually("it is asked whether it is busy", (shared / "asked").exists)
-    web.lab.docker("pause", "web")
+    web.containers.freeze("web")
     answer = web.get()
     assert answer.served, answer
 
@@ -199,6 +199,7 @@ def test_what_is_needed_is_there_for_the_last_words_of_what_dozed(
     db.falls_asleep()
 
 
+@pytest.mark.every_runtime
 def test_the_supervisor_of_a_silent_client_is_killed_while_it_dozes(service: AddService) -> None:
     """Its successor has to learn that it must not stop the container."""
     pool = service("pool", "--doze=500ms", command=python(ECHOES), create=[DIES_AT_ONCE], idle="2s")

@@ -8,11 +8,15 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.lab.applications import deaf, stubborn, web_server
 from tests.lab.rounds import promised
+from tests.lab.runtimes import STOP_TIMEOUT
 from tests.lab.services import PATIENCE, AddService, Service, eventually
 
 
+@pytest.mark.every_runtime
 def test_first_client_is_served_once_a_slow_application_listens(service: AddService, shape: str) -> None:
     web = service(shape=shape, command=web_server(listens_after=3))
     first = web.get()
@@ -21,6 +25,7 @@ def test_first_client_is_served_once_a_slow_application_listens(service: AddServ
     web.falls_asleep()
 
 
+@pytest.mark.every_runtime
 def test_clients_of_an_application_that_never_listens_hear_so_at_the_deadline(
     service: AddService, shape: str
 ) -> None:
@@ -39,23 +44,24 @@ def test_clients_of_an_application_that_never_listens_hear_so_at_the_deadline(
     assert not web.container_runs
 
 
+@pytest.mark.every_runtime
 def test_a_stop_that_outlasts_the_back_off_is_no_wish_for_another_attempt(service: AddService) -> None:
     """systemd restarted the supervisor when the back-off was over, and it woke the container for nobody."""
-    web = service("web", "--ready-within=500ms", command=stubborn(), create=["--stop-timeout=2"])
+    web = service("web", "--ready-within=500ms", command=stubborn(), create=[f"{STOP_TIMEOUT}2"])
     assert web.get().told_no
     web.falls_asleep()
     assert len(web.moments(web.units.supervisor, "the next attempt is made")) == 1
 
 
+@pytest.mark.every_runtime
 def test_time_spent_cooling_down_is_not_taken_from_the_wake_that_follows(service: AddService) -> None:
     """The deadline was counted from the supervisor's start: after a long enough wait every wake failed."""
     web = service("web", "--ready-within=3s", command=web_server(listens_after=2))
-    lab = web.lab
-    lab.docker("rename", "web", "away")
+    web.containers.rename("web", "away")
     mended = False
     for said in leased(web):
         if not mended and said.get("retry_after", 0) > 1.5:
-            lab.docker("rename", "away", "web")
+            web.containers.rename("away", "web")
             mended = True
         if said["state"] == "awake":
             break

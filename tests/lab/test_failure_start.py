@@ -7,46 +7,47 @@ from collections.abc import Callable
 
 import pytest
 
-from lab import Lab
 from tests.lab.applications import ends_at_once, web_server
 from tests.lab.clients import Answer
 from tests.lab.rounds import promised, rounds
+from tests.lab.runtimes import Containers
 from tests.lab.services import AddService, Service, eventually
 
 ATTEMPTS_AT_MOST = 5  # in ten seconds: at 0, 1, 3 and 7 s, and one for luck
 A_MOMENT = promised(1.0)  # seconds within which a client hears what is known
 
 
-def _remove(lab: Lab) -> None:
-    lab.docker("rm", "web")
+def _remove(containers: Containers) -> None:
+    containers.remove("web")
 
 
-def _exits_at_once(lab: Lab) -> None:
-    _remove(lab)
-    lab.create("web", image="python", command=ends_at_once())
+def _exits_at_once(containers: Containers) -> None:
+    _remove(containers)
+    containers.create("web", image="python", command=ends_at_once())
 
 
-def _exits_before_it_is_seen(lab: Lab) -> None:
-    _remove(lab)
-    lab.create("web", image="python", command=["false"])
+def _exits_before_it_is_seen(containers: Containers) -> None:
+    _remove(containers)
+    containers.create("web", image="python", command=["false"])
 
 
-def _bad_command(lab: Lab) -> None:
-    _remove(lab)
-    lab.create("web", image="python", command=["/there/is/none"])
+def _bad_command(containers: Containers) -> None:
+    _remove(containers)
+    containers.create("web", image="python", command=["/there/is/none"])
 
 
-def _ends_when_ready(lab: Lab) -> None:
-    _remove(lab)
-    lab.create("web", image="python", command=web_server(ends_after=0.1))
+def _ends_when_ready(containers: Containers) -> None:
+    _remove(containers)
+    containers.create("web", image="python", command=web_server(ends_after=0.1))
 
 
+@pytest.mark.every_runtime
 @pytest.mark.parametrize("spoil", [_remove, _exits_at_once, _exits_before_it_is_seen, _bad_command])
 def test_crowd_at_a_container_that_cannot_start(
-    service: AddService, shape: str, spoil: Callable[[Lab], None]
+    service: AddService, shape: str, spoil: Callable[[Containers], None]
 ) -> None:
     web = service(shape=shape)
-    spoil(web.lab)
+    spoil(web.containers)
     seconds = rounds(2, full=10)
     answers = web.crowd(100 * seconds, over=seconds)
     _all_heard_in_time(web, answers)
@@ -55,9 +56,10 @@ def test_crowd_at_a_container_that_cannot_start(
     _mended(web)
 
 
+@pytest.mark.every_runtime
 def test_crowd_at_a_container_that_ends_when_it_is_ready(service: AddService, shape: str) -> None:
     web = service(shape=shape)
-    _ends_when_ready(web.lab)
+    _ends_when_ready(web.containers)
     seconds = rounds(2, full=10)
     answers = web.crowd(100 * seconds, over=seconds)
     _all_heard_in_time(web, answers)
@@ -88,8 +90,8 @@ def _few_attempts(web: Service) -> None:
 
 def _mended(web: Service) -> None:
     """With nobody's help but the person's who makes the container anew, the next client is served."""
-    web.lab.run(["docker", "rm", "--force", "web"], check=False)
-    web.lab.create("web")
+    web.containers.remove("web")
+    web.containers.create("web")
     eventually("the back-off is over", lambda: web.is_asleep)  # it stays until then
     after = web.get()
     assert after.served, after

@@ -11,8 +11,9 @@ from statistics import fmean
 from typing import Any, Final
 
 from tests.lab import clients
-from tests.lab.programs import DIES_AT_ONCE, python
+from tests.lab.programs import python
 from tests.lab.rounds import rounds
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service, eventually
 from wakeport.errors import NoRights
 from wakeport.history import GIB, HOUR

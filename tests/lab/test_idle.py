@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.lab import clients
 from tests.lab.rounds import promised
 from tests.lab.services import AddService, eventually
@@ -11,6 +13,7 @@ from tests.lab.services import AddService, eventually
 IDLE = 3.0  # seconds
 
 
+@pytest.mark.every_runtime
 def test_idle_stop_is_decided_in_time(service: AddService, shape: str) -> None:
     web = service(shape=shape, idle=f"{IDLE:g}s")
     last = web.get()
@@ -21,6 +24,7 @@ def test_idle_stop_is_decided_in_time(service: AddService, shape: str) -> None:
     web.falls_asleep()
 
 
+@pytest.mark.every_runtime
 def test_nothing_of_ours_runs_while_asleep(service: AddService, shape: str) -> None:
     web = service(shape=shape)
     assert not web.processes
@@ -31,6 +35,7 @@ def test_nothing_of_ours_runs_while_asleep(service: AddService, shape: str) -> N
     assert web.status["state"] == "asleep"
 
 
+@pytest.mark.every_runtime
 def test_silent_connection_keeps_the_container_awake(service: AddService, shape: str) -> None:
     web = service(shape=shape, idle="1s")
     with clients.connect(web.lab) as silent:

@@ -8,6 +8,7 @@ import time
 from lab import Lab
 from tests.lab import clients
 from tests.lab.rounds import rounds
+from tests.lab.runtimes.docker import Docker
 from tests.lab.services import Service, eventually
 
 MANY = rounds(12, full=200)
@@ -16,7 +17,9 @@ LATE, EARLY = 2.0, 0.1  # seconds
 
 
 def test_each_of_many_is_stopped_in_its_time(lab: Lab) -> None:
-    services = [Service(lab, f"many{number}", f"many{number}", 8000 + number) for number in range(MANY)]
+    services = [
+        Service(Docker(lab), f"many{number}", f"many{number}", 8000 + number) for number in range(MANY)
+    ]
     (lab.root / "etc/wakeport").mkdir()
     for web in services:
         lab.create(web.name)

@@ -12,6 +12,7 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import get
+from tests.lab.runtimes.docker import Docker
 from tests.lab.services import AddService, Service, eventually
 from tests.lab.traces import files_and_accounts
 from wakeport.supervisor.record import FORGIVEN_AFTER
@@ -282,7 +283,7 @@ def test_another_container_within_a_window_is_kept_instead(service: AddService) 
 def test_a_boot_within_a_window_wakes(fresh_lab: Lab, power_cut: bool) -> None:
     fresh_lab.create("web")
     fresh_lab.run(["wakeport", "add", "web", "--listen=80=80", "--idle=1s"])
-    web = Service(fresh_lab, "web", "web", 80)
+    web = Service(Docker(fresh_lab), "web", "web", 80)
     _, ends = open_window(web, begins_in=-60, lasts=3600)
     web.reaches("awake")
     keep(web)
@@ -311,7 +312,7 @@ def test_removal_leaves_nothing(lab: Lab) -> None:
     lab.create("web")
     before = files_and_accounts(lab)
     lab.run(["wakeport", "add", "web", "--listen=80=80"])
-    web = Service(lab, "web", "web", 80)
+    web = Service(Docker(lab), "web", "web", 80)
     open_window(web, begins_in=-60, lasts=3600)
     web.reaches("awake")
     wakeport(web, "remove", "web")

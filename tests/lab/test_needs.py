@@ -13,6 +13,7 @@ import pytest
 from lab import Lab
 from tests.lab.applications import deaf, ends_at_once, web_server
 from tests.lab.clients import ask, connect, get
+from tests.lab.runtimes.docker import Docker
 from tests.lab.services import AddService, Service, eventually
 from tests.lab.traces import files_and_accounts
 
@@ -43,7 +44,7 @@ def needed(lab: Lab) -> AddNeeded:
     def add(name: str, *options: str, command: Sequence[str] = (), idle: str = "1s") -> Bare:
         lab.create(name, image="python", command=command or deaf())
         lab.run(["wakeport", "add", name, f"--idle={idle}", *options])
-        return Bare(lab, name, name, 0)
+        return Bare(Docker(lab), name, name, 0)
 
     return add
 
@@ -212,7 +213,7 @@ def test_service_without_listener_from_add_to_remove(lab: Lab) -> None:
     before = files_and_accounts(lab)
     said = lab.run(["wakeport", "add", "db", "--idle=1s"]).stdout
     assert "`wakeport wake db` or a service that needs it wakes it" in said
-    db = Bare(lab, "db", "db", 0)
+    db = Bare(Docker(lab), "db", "db", 0)
     assert sorted(path.name for path in (lab.root / "etc/systemd/system").glob("wakeport-db*")) == [
         "wakeport-db-container.service",
         "wakeport-db-container.socket",
@@ -234,7 +235,7 @@ def test_service_without_listener_from_add_to_remove(lab: Lab) -> None:
 def test_listeners_come_and_go(lab: Lab) -> None:
     lab.create("web")
     lab.run(["wakeport", "add", "web", "--idle=1s"])
-    web = Service(lab, "web", "web", 80)
+    web = Service(Docker(lab), "web", "web", 80)
     settings = lab.root / "etc/wakeport/web.toml"
     bare = settings.read_text()
     settings.write_text(bare + '\n[[listener]]\non = "80"\nto = 80\n')
@@ -279,7 +280,7 @@ def test_needs_work_after_a_reboot(fresh_lab: Lab) -> None:
     fresh_lab.run(["wakeport", "add", "db", "--idle=1s"])
     fresh_lab.create("app", image="python", command=web_server())
     fresh_lab.run(["wakeport", "add", "app", "--listen=80=80", "--idle=1s", "--needs=db"])
-    app, db = Service(fresh_lab, "app", "app", 80), Bare(fresh_lab, "db", "db", 0)
+    app, db = Service(Docker(fresh_lab), "app", "app", 80), Bare(Docker(fresh_lab), "db", "db", 0)
     assert get(fresh_lab).served
     fresh_lab.reboot()
     assert app.is_asleep

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
+from tests.lab.runtimes.docker import Docker
 from tests.lab.services import AddService, Service, eventually
 
 MACVLAN = ["--driver=macvlan", "--opt=parent=test-here"]
@@ -99,4 +100,4 @@ def test_of_two_networks_the_one_that_leads_there(lab: Lab) -> None:
     lab.create("web", "--network=street")
     lab.docker("network", "connect", "bridge", "web")
     lab.run(["wakeport", "add", "web", "--listen=80"])
-    assert Service(lab, "web", "web", 80).get().served
+    assert Service(Docker(lab), "web", "web", 80).get().served

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.lab.clients import ask, connect
 from tests.lab.services import AddService, Service, eventually
 
@@ -17,11 +19,12 @@ def stays_up(service: Service) -> bool:
 
 
 def by_hand(service: Service) -> str:
-    """Start the container as a person does; what `docker` says of when that was."""
-    service.lab.docker("start", service.container)
-    return service.lab.docker("inspect", "--format={{.State.StartedAt}}", service.container)
+    """Start the container as a person does; what its runtime says of when that was."""
+    service.containers.start(service.container)
+    return service.started_at
 
 
+@pytest.mark.every_runtime
 def test_started_by_hand_it_stays_up_after_its_last_client(service: AddService) -> None:
     web = service(idle="1s")
     by_hand(web)
@@ -34,20 +37,22 @@ def test_started_by_hand_it_stays_up_after_its_last_client(service: AddService) 
     assert web.get().served
 
 
+@pytest.mark.every_runtime
 def test_stopped_by_hand_it_is_wakeports_from_the_next_wake_on(service: AddService) -> None:
     web = service(idle="1s")
     by_hand(web)
     assert web.get().served
-    web.lab.docker("stop", "web")
+    web.containers.stop("web")
     assert web.get().served
     web.falls_asleep()
 
 
+@pytest.mark.every_runtime
 def test_adopted_it_sleeps_though_started_by_hand(service: AddService) -> None:
     web = service("web", "--adopt", idle="1s")
     started = by_hand(web)
     assert web.get().served
-    assert web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web") == started
+    assert web.started_at == started
     web.falls_asleep()
 
 

@@ -14,7 +14,8 @@ import pytest
 from lab import Lab
 from tests.lab.browser import Browser, browser
 from tests.lab.clients import connect
-from tests.lab.programs import DIES_AT_ONCE, WAKES_SLOWLY, python
+from tests.lab.programs import WAKES_SLOWLY, python
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service, eventually
 
 WAKING = "web is waking up"

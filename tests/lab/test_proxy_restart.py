@@ -15,8 +15,10 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import connect
-from tests.lab.programs import DIES_AT_ONCE, ECHOES, TWO_PORTS, python
+from tests.lab.programs import ECHOES, TWO_PORTS, python
 from tests.lab.rounds import rounds
+from tests.lab.runtimes import DIES_AT_ONCE
+from tests.lab.runtimes.docker import Docker
 from tests.lab.services import AddService, Service, eventually
 
 RESTARTS = rounds(3, 10)
@@ -230,7 +232,7 @@ def test_a_shutdown_is_no_restart(fresh_lab: Lab) -> None:
     """The bus that tells them apart had gone by then, and every client got a reset at once."""
     fresh_lab.create("web", DIES_AT_ONCE, image="python", command=python(NEVER_READY))
     fresh_lab.run(["wakeport", "add", "web", "--listen=80=80"])
-    web = Service(fresh_lab, "web", "web", 80)
+    web = Service(Docker(fresh_lab), "web", "web", 80)
     with connect(fresh_lab) as client:
         web.reaches("waking")
         assert client.fileno() >= 0

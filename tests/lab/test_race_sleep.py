@@ -25,6 +25,7 @@ def wakes(web: Service) -> float:
     return float(web.status["last_wake"]["at"])
 
 
+@pytest.mark.every_runtime
 @pytest.mark.parametrize("depth", ["doze", "stop"])
 def test_a_client_at_any_moment_around_the_decision_is_served(
     service: AddService, shape: str, depth: str
@@ -57,6 +58,7 @@ def test_a_client_at_any_moment_around_the_decision_is_served(
         web.falls_asleep()
 
 
+@pytest.mark.every_runtime
 def test_killed_at_any_moment_of_a_wake_a_doze_and_a_stop(service: AddService) -> None:
     """The next client is served, no container is left frozen, and all sleep in the end."""
     services = fleet(service, f"--doze={DOZE}", idle=f"{IDLE}")
@@ -89,4 +91,4 @@ def test_killed_at_any_moment_of_a_wake_a_doze_and_a_stop(service: AddService) -
     assert len(killed) > KILLS / 2, f"only {len(killed)} of {KILLS} met a process"
     for web in services:
         web.falls_asleep()
-    assert services[0].lab.docker("ps", "--quiet") == ""
+    assert services[0].containers.running() == []

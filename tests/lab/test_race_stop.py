@@ -9,12 +9,14 @@ import pytest
 from tests.lab import clients
 from tests.lab.applications import web_server
 from tests.lab.rounds import rounds
+from tests.lab.runtimes import STOP_TIMEOUT
 from tests.lab.services import AddService, Service, eventually
 
 BEFORE, AFTER = 0.2, 0.8  # seconds around the decision to stop; a stop takes about 0.3
 EVERY = 0.02  # seconds from one client to the next
 
 
+@pytest.mark.every_runtime
 def test_no_client_around_a_stop_is_lost(service: AddService, shape: str) -> None:
     """The first client of each round comes a little later in relation to the decision than that before."""
     web = service(shape=shape, idle="500ms")
@@ -33,15 +35,16 @@ def test_no_client_around_a_stop_is_lost(service: AddService, shape: str) -> Non
     web.falls_asleep()
 
 
+@pytest.mark.every_runtime
 @pytest.mark.parametrize("killed", [False, True])
 def test_client_that_comes_during_a_slow_stop_is_served_after_it(
     service: AddService, shape: str, killed: bool
 ) -> None:
     """The stop is seen through, also by a successor of the supervisor that began it."""
     stubborn = web_server(obedient=False)
-    web = service(shape=shape, idle="500ms", command=stubborn, create=["--stop-timeout=3"])
+    web = service(shape=shape, idle="500ms", command=stubborn, create=[f"{STOP_TIMEOUT}3"])
     assert web.get().served
-    first = web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
+    first = web.started_at
     web.reaches("stopping")
     if killed:
         # It says so before it asks for the stop, and killed in between it has begun none: its successor
@@ -50,7 +53,7 @@ def test_client_that_comes_during_a_slow_stop_is_served_after_it(
         web.kill(web.units.supervisor)
     following = web.get()
     assert following.served, following
-    assert web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web") != first
+    assert web.started_at != first
     web.falls_asleep()
 
 

@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from lab import Lab
-from tests.lab.programs import DIES_AT_ONCE, python
+from tests.lab.programs import python
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import SHAPES, Service
 from tests.lab.settings import service_from
 

@@ -9,7 +9,9 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import connect
-from tests.lab.programs import DIES_AT_ONCE, SAYS_DATAGRAMS_BACK, python
+from tests.lab.programs import SAYS_DATAGRAMS_BACK, python
+from tests.lab.runtimes import DIES_AT_ONCE
+from tests.lab.runtimes.docker import Docker
 from tests.lab.services import Service, eventually
 
 ECHO = 9000  # the port of the host that leads to 80/udp of the container
@@ -21,7 +23,7 @@ def configured(lab: Lab, name: str, *lines: str) -> Service:
     directory.mkdir(exist_ok=True)
     (directory / f"{name}.toml").write_text("\n".join(lines) + "\n")
     lab.run(["wakeport", "apply", name])
-    return Service(lab, name, name, ECHO)
+    return Service(Docker(lab), name, name, ECHO)
 
 
 def echo(lab: Lab, *create: str, idle: str = "1s", flow_idle: str = "1s", more: str = "") -> Service:

@@ -8,7 +8,9 @@ import pytest
 
 from lab import Lab
 from tests.lab import clients
-from tests.lab.programs import DIES_AT_ONCE, ON_A_PATH, python
+from tests.lab.programs import ON_A_PATH, python
+from tests.lab.runtimes import DIES_AT_ONCE
+from tests.lab.runtimes.docker import Docker
 from tests.lab.services import Service, eventually
 
 FOLDER = "/run/test-app"  # of the host and of the container
@@ -27,7 +29,7 @@ def app(lab: Lab, *create: str, program: str = ON_A_PATH, within: str = "60s", o
     )
     listen = f"--listen={on}={PATH}"
     lab.run(["wakeport", "add", "app", listen, "--idle=1s", f"--ready-within={within}"])
-    return Service(lab, "app", "app", 80)
+    return Service(Docker(lab), "app", "app", 80)
 
 
 @pytest.mark.parametrize("network", ["bridge", "none"])

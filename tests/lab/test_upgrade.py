@@ -16,7 +16,8 @@ import pytest
 import wakeport
 from lab import Lab
 from tests.lab.clients import ask, connect
-from tests.lab.programs import DIES_AT_ONCE, POURS, TWO_PORTS, python
+from tests.lab.programs import POURS, TWO_PORTS, python
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service, eventually
 
 NEWER = "99.0.0"

@@ -10,7 +10,8 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import ask, connect
-from tests.lab.programs import DIES_AT_ONCE, POURS, python
+from tests.lab.programs import POURS, python
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, eventually
 
 GONE_WITHIN = 300  # seconds

@@ -8,6 +8,7 @@ import socket
 import time
 
 from wakeport.loop import Future, Loop, any_of
+from wakeport.runtimes.network import address
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
 from wakeport.runtimes.systemd.begin import START, Begun
 from wakeport.runtimes.systemd.bus import Bus
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 STOP_MARGIN = 15.0  # seconds beyond the unit's own TimeoutStopSec=
 START_WITHIN = 86400.0  # the wake keeps its own deadline
 END_WITHIN = 2.0  # seconds for systemd to see that a process has ended
-LOOPBACK = "127.0.0.1"
+LOOK_EVERY = 0.01  # seconds, for an address that is not there yet; a look costs 0.1 ms
 
 
 class UnitRuntime:
@@ -53,8 +54,11 @@ class UnitRuntime:
         """Where more is to be known of it than systemd says."""
         return unit
 
-    async def address(self, _unit: Unit) -> str:
-        return LOOPBACK
+    async def address(self, unit: Unit) -> str:
+        """A network of its own may get its address a moment after its start."""
+        while (found := address(unit.pid)) is None:
+            await self.loop.sleep(LOOK_EVERY)
+        return found
 
     async def start(self) -> bool:
         begun, self.begun = self.begun, None

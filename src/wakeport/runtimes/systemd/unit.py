@@ -22,7 +22,7 @@ WANTED: dict[str, tuple[str, ...]] = {
     ),
     OF_SERVICE: (
         *("MainPID", "ExecMainCode", "ExecMainStatus", "Result", "Restart", "TimeoutStopUSec"),
-        *("PrivateNetwork", "User"),
+        *("PrivateNetwork", "NetworkNamespacePath", "User"),
     ),
 }
 
@@ -55,6 +55,7 @@ class Unit(Container):
         self.error = _error(found)
         self.stop_timeout = seconds(found["TimeoutStopUSec"])
         self.private_network: bool = found["PrivateNetwork"]
+        self.on_host_network = not (self.private_network or found["NetworkNamespacePath"])
         self.user: str = found["User"]
         if found["UnitFileState"] in ("enabled", "enabled-runtime"):
             self.starts_at_boot = "it is enabled"

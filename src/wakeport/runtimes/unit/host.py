@@ -30,9 +30,7 @@ def look(name: str) -> Container:
     unit = unit_of(name)
     if unit.startswith(OURS):
         raise Refused(f"{unit} is one of wakeport's own, which would wake itself")
-    found = look_at(unit)
-    found.on_host_network = not found.private_network
-    return found
+    return look_at(unit)
 
 
 def why_unreachable(found: Container) -> str | None:

@@ -1,0 +1,48 @@
+"""Where a process can be reached from the host: the address of its network, as the kernel shows it.
+
+Nobody else is asked, and no capability is needed: proc(5), /proc/PID/net. `root` is for tests.
+"""
+
+from __future__ import annotations
+
+import re
+
+LOOPBACK = "127.0.0.1"
+
+# In fib_trie: an address on a line, and behind it on the next that it is the machine's own.
+_LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
+
+# In if_inet6: the address, the interface, the prefix, the scope (00 is global), the flags, the name.
+_GLOBAL, _TENTATIVE = "00", 0x40
+
+
+def address(pid: int, root: str = "") -> str | None:
+    """Loopback where its network is the host's own; else its first address, None while it has none.
+
+    IPv4 before IPv6. Two networks with the same addresses are taken for one.
+    """
+    ours, theirs = _addresses("self", root), _addresses(str(pid), root)
+    return LOOPBACK if ours == theirs else next(iter(theirs), None)
+
+
+def _addresses(pid: str, root: str) -> list[str]:
+    found = _LOCAL.findall(_read(f"{root}/proc/{pid}/net/fib_trie"))
+    known = [one for one in dict.fromkeys(found) if not one.startswith("127.")]
+    return known + list(_addresses6(_read(f"{root}/proc/{pid}/net/if_inet6")))
+
+
+def _addresses6(text: str) -> dict[str, None]:
+    found: dict[str, None] = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) == 6 and fields[3] == _GLOBAL and not int(fields[4], 16) & _TENTATIVE:
+            found[":".join(fields[0][at : at + 4] for at in range(0, 32, 4))] = None
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

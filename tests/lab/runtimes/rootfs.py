@@ -1,0 +1,77 @@
+"""Root file systems for runtimes that take a directory, and networks for those that make none themselves.
+
+An image is unpacked once in a lab; every container gets a writable layer of its own on top of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import Lab, images
+
+IMAGES, LAYERS = "/run/test-images", "/run/test-layers"
+BRIDGE, NETWORK = "test0", "10.9.0"  # a /24
+
+# The image's own command, and its environment, as docker import takes them from lab.images.
+COMMANDS = {"nginx": ["nginx", "-g", "daemon off;"], "python": ["python3"]}
+ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
+
+_MAKE_BRIDGE = f"""
+ip link show {BRIDGE} >/dev/null 2>&1 && exit 0
+ip link add {BRIDGE} type bridge && ip address add {NETWORK}.1/24 dev {BRIDGE} && ip link set {BRIDGE} up
+"""
+
+
+def unpack(lab: Lab, image: str) -> str:
+    """Where the image lies, unpacked; unpacked now where it was not."""
+    directory = f"{IMAGES}/{image}"
+    if not (lab.root / directory[1:]).exists():
+        lab.run(["mkdir", "-p", f"{directory}.new"])
+        with images.archive(image) as file:
+            unpacking = lab.popen(["tar", "-x", "-C", f"{directory}.new"], stdin=file)
+            _, errors = unpacking.communicate(timeout=120)
+        assert unpacking.returncode == 0, errors
+        lab.run(["mv", f"{directory}.new", directory])
+    return directory
+
+
+def layer(lab: Lab, image: str, name: str, at: str) -> None:
+    """Mount the image at `at`, with a layer of its own for what is written."""
+    upper, work = f"{LAYERS}/{name}/upper", f"{LAYERS}/{name}/work"
+    lab.run(["mkdir", "-p", upper, work, at])
+    options = f"lowerdir={unpack(lab, image)},upperdir={upper},workdir={work}"
+    lab.run(["mount", "-t", "overlay", "-o", options, "overlay", at])
+
+
+def drop_layer(lab: Lab, name: str, at: str) -> None:
+    lab.run(["sh", "-c", f"umount --lazy {at} 2>/dev/null; rm -rf {LAYERS}/{name} {at}"], check=False)
+
+
+def namespace(lab: Lab, name: str, number: int) -> str:
+    """A network namespace on the bridge, with the address NETWORK.number; its path."""
+    inside = f"ip netns exec {name}"
+    lab.run(["sh", "-c", f"""{_MAKE_BRIDGE}"""])
+    lab.run(
+        [
+            "sh",
+            "-ec",
+            f"""
+            ip netns add {name}
+            ip link add v{number} type veth peer name eth0 netns {name}
+            ip link set v{number} master {BRIDGE} up
+            {inside} ip address add {NETWORK}.{number}/24 dev eth0
+            {inside} ip link set eth0 up
+            {inside} ip link set lo up
+            {inside} ip route add default via {NETWORK}.1
+            """,
+        ]
+    )
+    return f"/run/netns/{name}"
+
+
+def drop_namespace(lab: Lab, name: str) -> None:
+    lab.run(["ip", "netns", "delete", name], check=False)
+
+
+def host_path(lab: Lab, path: str) -> Path:
+    return lab.root / path[1:]

@@ -1,0 +1,127 @@
+"""Services of the lab itself, each with a root and a network of its own, so that all serve port 80."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import Lab
+from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
+from wakeport.quoting import command as quoted
+
+_NUMBERS = itertools.count(2)
+
+
+class Unit:
+    runtime = "unit"
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.made: dict[str, str] = {}  # their names, and the names of their networks
+
+    def create(self, name: str, *options: str, image: str = "nginx", command: Sequence[str] = ()) -> None:
+        number = next(_NUMBERS) % 250 + 2
+        self.made[name] = f"test{number}"
+        root = self._root(name)
+        rootfs.layer(self.lab, image, self.made[name], root)
+        network = rootfs.namespace(self.lab, self.made[name], number)
+        lines = [
+            "[Service]",
+            f"RootDirectory={root}",
+            "MountAPIVFS=yes",
+            # nginx opens /dev/stderr, which a socket to the journal does not take.
+            f"StandardOutput=append:/run/test-output-{name}",
+            f"StandardError=append:/run/test-output-{name}",
+            f"NetworkNamespacePath={network}",
+            f"Environment={' '.join(f'{key}={value}' for key, value in rootfs.ENVIRONMENT.items())}",
+            f"ExecStart={quoted(*(command or rootfs.COMMANDS[image]))}",
+        ]
+        for option in options:
+            if option == DIES_AT_ONCE:
+                lines.append("KillSignal=SIGKILL")
+            else:
+                assert option.startswith(STOP_TIMEOUT), f"{option}: units have nothing like it"
+                lines.append(f"TimeoutStopSec={option.removeprefix(STOP_TIMEOUT)}")
+        self._file(name).write_text("\n".join(lines) + "\n")
+        self._reload()
+
+    def remove(self, name: str) -> None:
+        self.lab.run(["systemctl", "kill", "--signal=KILL", self._unit(name)], check=False)
+        self.lab.run(["systemctl", "stop", self._unit(name)], check=False)
+        self._file(name).unlink(missing_ok=True)
+        self._reload()
+        if name in self.made:
+            known = self.made.pop(name)
+            rootfs.drop_namespace(self.lab, known)
+            rootfs.drop_layer(self.lab, known, self._root(name))
+
+    def start(self, name: str) -> None:
+        self._do("start", name)
+
+    def stop(self, name: str) -> None:
+        self._do("stop", name)
+
+    def kill(self, name: str) -> None:
+        self._do("kill", "--signal=KILL", name)
+
+    def restart(self, name: str) -> None:
+        self._do("restart", name)
+
+    def freeze(self, name: str) -> None:
+        self._do("freeze", name)
+
+    def thaw(self, name: str) -> None:
+        self._do("thaw", name)
+
+    def rename(self, old: str, new: str) -> None:
+        self._file(old).rename(self._file(new))
+        self._reload()
+
+    def run_in(self, name: str, *command: str) -> str:
+        spaces = ["nsenter", f"--target={self.first_process(name)}", "--mount", "--net", "--root", "--wd"]
+        return self.lab.run([*spaces, "--", *command]).stdout
+
+    def running(self) -> list[str]:
+        listed = self.lab.run(
+            ["systemctl", "list-units", "--plain", "--no-legend", "--state=active,deactivating,activating"]
+        )
+        up = {line.split()[0] for line in listed.stdout.splitlines()}
+        return [name for name in self.made if self._unit(name) in up]
+
+    def is_frozen(self, name: str) -> bool:
+        return self._show(name, "FreezerState") == "frozen"
+
+    def started_at(self, name: str) -> str:
+        return self._show(name, "InactiveExitTimestampMonotonic")
+
+    def first_process(self, name: str) -> int:
+        return int(self._show(name, "MainPID"))
+
+    def group(self, name: str) -> Path:
+        return self.lab.root / "sys/fs/cgroup/system.slice" / self._unit(name)
+
+    def clean_up(self) -> None:
+        for name in list(self.made):
+            self.remove(name)
+
+    def _unit(self, name: str) -> str:
+        return f"{name}.service"
+
+    def _root(self, name: str) -> str:
+        return f"/run/test-roots/{name}"
+
+    def _file(self, name: str) -> Path:
+        return self.lab.root / "etc/systemd/system" / self._unit(name)
+
+    def _reload(self) -> None:
+        self.lab.run(["systemctl", "daemon-reload"])
+
+    def _do(self, *words: str) -> None:
+        *verb, name = words
+        self.lab.run(["systemctl", *verb, self._unit(name)])
+
+    def _show(self, name: str, key: str) -> str:
+        return self.lab.run(
+            ["systemctl", "show", "--value", f"--property={key}", self._unit(name)]
+        ).stdout.strip()
