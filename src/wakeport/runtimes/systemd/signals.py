@@ -5,14 +5,12 @@ from __future__ import annotations
 from wakeport.loop import Future
 from wakeport.runtimes.changes import (
     ENDED,
-    FROZEN,
     KILLED,
     LISTENING,
     ORDERED,
     OTHER,
     OUT_OF_MEMORY,
     STARTED,
-    THAWED,
 )
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.runtimes.systemd.bus import PROPERTIES, Bus
@@ -42,7 +40,6 @@ class Signals:
         self.path = path
         self.results: dict[str, str] = {}
         self.up: bool | None = None
-        self.frozen: bool | None = None
         self.next: Future[None] = Future()
         self.lost: Future[None] = Future()
         self.tell: Callable[[str], None] = _to_nobody
@@ -111,11 +108,6 @@ class Signals:
             and changed.get("ExecMainStatus") == SIGKILL
         ):
             self.tell(KILLED)
-        if "FreezerState" in changed:
-            frozen = changed["FreezerState"] == "frozen"
-            if self.frozen not in (None, frozen) or frozen:
-                self.tell(FROZEN if frozen else THAWED)
-            self.frozen = frozen
         if "ActiveState" in changed:
             up = changed["ActiveState"] not in DOWN and changed.get("SubState") != "auto-restart"
             if up != self.up:
