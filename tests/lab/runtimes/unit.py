@@ -49,6 +49,12 @@ class Unit:
         self._file(name).write_text("\n".join(lines) + "\n")
         self._reload()
 
+    def set(self, name: str, text: str) -> None:
+        """Add settings, as a person does with `systemctl edit`."""
+        with self._file(name).open("a") as file:
+            file.write(f"{text}\n")
+        self._reload()
+
     def remove(self, name: str) -> None:
         self.lab.run(["systemctl", "kill", "--signal=KILL", self._unit(name)], check=False)
         self.lab.run(["systemctl", "stop", self._unit(name)], check=False)

@@ -9,7 +9,7 @@ from wakeport.dbus.calls import BEGIN, ERROR, METHOD_RETURN, SIGNAL, call, greet
 from wakeport.dbus.messages import START_SIZE, Malformed, message_size, parse
 from wakeport.loop import READ, Future, Loop
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
-from wakeport.runtimes.systemd.begin import MANAGER, NAME, PATH, SOCKET, START
+from wakeport.runtimes.systemd.begin import FORGET, MANAGER, NAME, PATH, SOCKET, START
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Bus:
         self.loop = loop
         self.path = path
         self.connection: socket.socket | None = None
-        self.serial = START
+        self.serial = FORGET
         self.pending: dict[int, Future[Message]] = {}
         self.on_signal: list[Callable[[Message], None]] = []
         self.on_end: list[Callable[[], None]] = []
@@ -90,7 +90,11 @@ class Bus:
             for interface, names in wanted.items()
             for name in names
         }
-        return {name: (await self.answer(serial))[0] for name, serial in asked.items()}
+        try:
+            return {name: (await self.answer(serial))[0] for name, serial in asked.items()}
+        finally:
+            for serial in asked.values():
+                self.pending.pop(serial, None)
 
     def close(self) -> None:
         self._end(Unreachable("the conversation was ended"))

@@ -15,7 +15,7 @@ from wakeport.runtimes.problems import Missing, Refused, Unreachable
 from wakeport.runtimes.systemd.begin import START, Begun
 from wakeport.runtimes.systemd.bus import Bus
 from wakeport.runtimes.systemd.program import ids, run
-from wakeport.runtimes.systemd.signals import Signals
+from wakeport.runtimes.systemd.signals import FORGOTTEN, Signals
 from wakeport.runtimes.systemd.unit import WANTED, Unit, object_path, stamp
 
 TYPE_CHECKING = False
@@ -74,9 +74,11 @@ class UnitRuntime:
             raise Unreachable(f"systemd does not answer: {begun.error.strerror}") from begun.error
         started = begun is not None and begun.started
         at = begun.at if begun is not None and started else time.time()
-        serial = START if started else self.bus.send("StartUnit", self.unit, "replace")
+        serial = START if started else self._send_start()
         self.asked = True
         result = await self.signals.result_of(await self.bus.answer(serial))
+        if result == FORGOTTEN:
+            result = await self.signals.result_of(await self.bus.answer(self._send_start()))
         found = await self.look()
         if result not in ("done", "skipped") and not found.running:
             raise Refused(f"{self.unit} did not start: {found.error or self._ended(found, result)}")
@@ -84,6 +86,11 @@ class UnitRuntime:
             await self.thaw(found)
             return False
         return found.started_at >= stamp(int(at * 1e6))
+
+    def _send_start(self) -> int:
+        """The serial of the call."""
+        self.bus.send("ResetFailedUnit", self.unit)
+        return self.bus.send("StartUnit", self.unit, "replace")
 
     def _ended(self, found: Unit, result: str) -> str:
         return f"it ended with status {found.exit_code}" if result == "failed" else f"the job was {result}"
@@ -95,6 +102,7 @@ class UnitRuntime:
         if found["LoadState"] in ("error", "bad-setting", "masked"):
             raise Refused(f"unit {self.unit} is {found['LoadState']}: {found['LoadError'][1]}".rstrip(": "))
         unit = self.seen(Unit(self.unit, found))
+        self.signals.is_up(unit.running)
         self.freezer.follow(group_of(unit.pid, own=unit.group) if unit.pid else None)
         return unit
 
@@ -160,7 +168,7 @@ class UnitRuntime:
             if not found.pid or found.pid == pid:
                 if pid and found.state != "active":
                     return  # ended, and what systemd has to do behind it is under way
-                await any_of(changed, self.loop.spawn(self.loop.sleep(END_WITHIN)))
+                await changed
                 pid = 0 if found.pid == pid else pid
                 continue
             pid = found.pid  # it has handed over to another process
