@@ -10,9 +10,9 @@ import time
 from wakeport.loop import Future, Loop, any_of
 from wakeport.runtimes.network import address
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
+from wakeport.runtimes.program import run
 from wakeport.runtimes.systemd.begin import START, Begun
 from wakeport.runtimes.systemd.bus import Bus
-from wakeport.runtimes.systemd.program import run
 from wakeport.runtimes.systemd.signals import Signals
 from wakeport.runtimes.systemd.unit import WANTED, Unit, object_path, stamp
 
