@@ -57,6 +57,7 @@ def _work(work: Callable[[], int], minder: int) -> None:
     try:
         os.setsid()  # Ctrl-C is for the minder, who passes it on
         family.end_with(minder)
+        family.adopt_orphans()  # a child does not inherit that
         code = work()
     except BaseException:
         traceback.print_exc()
