@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -185,7 +186,8 @@ class Try:
 
     def close(self) -> None:
         for pid in self.all():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         if self.command is not None:
             self.wait()
         if self.terminal >= 0:
