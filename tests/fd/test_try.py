@@ -129,16 +129,17 @@ def test_a_proxy_that_is_killed_comes_back(trial: Try) -> None:  # noqa: F811
 def test_whoever_is_killed_of_the_command_itself_nothing_is_left(trial: Try, whom: str) -> None:  # noqa: F811
     trial.open(program=(trial.home.python, *STUBBORN[:2], "--hides"))
     trial.answers()
-    # In one go: whoever sees the end of another would act.
     victims = {
         "minder": [trial.pid],
         "worker": [trial.worker],
         "worker and supervisor": [trial.worker, trial.one("wakeport.supervisor.main")],
     }[whom]
-    for pid in victims:
-        os.kill(pid, signal.SIGSTOP)
+    # In one go: the minder would act at the first.
+    os.kill(trial.pid, signal.SIGSTOP)
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
+    if whom != "minder":
+        os.kill(trial.pid, signal.SIGCONT)
     assert trial.wait() == (-signal.SIGKILL if whom == "minder" else 1)
     eventually(trial.nothing_is_left)
     if whom != "minder":
@@ -187,6 +188,15 @@ def test_a_program_that_reads_its_port_from_the_environment(trial: Try) -> None:
     program = ("env", "ANY={port}", "sh", "-c", f'exec "{trial.home.python}" server.py "$PORT"')
     trial.open(program=program)
     assert trial.answers()
+
+
+def test_whoever_started_it_may_have_ignored_that_children_end(trial: Try) -> None:  # noqa: F811
+    """Ignored signals are inherited, and with this one nobody can wait for a child."""
+    trial.open(before="import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)")
+    trial.answers()
+    os.kill(trial.pid, signal.SIGTERM)
+    assert trial.wait() == 0
+    assert trial.nothing_is_left()
 
 
 @pytest.mark.parametrize(

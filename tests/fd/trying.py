@@ -62,7 +62,9 @@ class Home:
             shutil.copytree(Path(found.origin).parent, path / name)
         for one in (path, *path.rglob("*")):
             os.chown(one, self.user, self.user)
-        self.python = next(one for one in (sys.executable, "/usr/bin/python3") if self._runs(one))
+        fit = [one for one in (sys.executable, "/usr/bin/python3") if self._runs(one)]
+        assert fit, "an ordinary user may run no Python here that this project's packages fit"
+        self.python = fit[0]
 
     @property
     def user(self) -> int:
@@ -98,9 +100,13 @@ class Try:
         self.command: subprocess.Popen[bytes] | None = None
         self.terminal = -1
 
-    def start(self, *options: str, program: tuple[str, ...] = (), terminal: bool = False) -> None:
+    def start(
+        self, *options: str, program: tuple[str, ...] = (), terminal: bool = False, before: str = "pass"
+    ) -> None:
+        """`before` is run in the command's process first."""
         words = program or (self.home.python, "server.py", "{port}")
-        command = [self.home.python, "-c", "import sys; from wakeport.cli import main; sys.exit(main())"]
+        code = f"{before}; import sys; from wakeport.cli import main; sys.exit(main())"
+        command = [self.home.python, "-c", code]
         command += ["try", "--listen", str(self.port), *options, "--", *words]
         # No HOME, no XDG_RUNTIME_DIR.
         environment = {
@@ -128,8 +134,10 @@ class Try:
         if terminal:
             os.close(stdin)
 
-    def open(self, *options: str, program: tuple[str, ...] = (), terminal: bool = False) -> None:
-        self.start(*options, program=program, terminal=terminal)
+    def open(
+        self, *options: str, program: tuple[str, ...] = (), terminal: bool = False, before: str = "pass"
+    ) -> None:
+        self.start(*options, program=program, terminal=terminal, before=before)
         self.hear("is open, and no process is behind it; open")
 
     @property

@@ -70,9 +70,11 @@ def test_what_is_said_of_a_wake() -> None:
     assert said({"WAKEPORT_STATE": "awake"}, NEVER, NEVER) == "awake"
 
 
-def test_the_supervisor_understands_its_words_and_the_last_of_a_key_counts() -> None:
+def test_the_supervisor_understands_its_words() -> None:
     command = words.supervisor(tried(doze="2s", ready="http:/up"), FOLDER)
     assert command[:2] == [sys.executable, "-ISc"]
+    keys = [word.partition("=")[0] for word in command[4:]]
+    assert len(keys) == len(set(keys))
     options = Options(command[4:])
     assert options.runtime == "process"
     assert options.container == "/tmp/wakeport-try-x/words"

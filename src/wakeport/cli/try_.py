@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import PurePath
 from typing import Any
 
@@ -17,6 +16,8 @@ from wakeport.foreground.stage import Stage, teller
 from wakeport.kinds import Ready
 from wakeport.place import Place
 from wakeport.service import Service
+
+STDOUT = 1
 
 NAMELESS = "program"  # where the program's own name is none for a service
 
@@ -45,7 +46,7 @@ def verb(words: tuple[str, ...], listen: str, **settings: Any) -> None:
     wanted = _service(words[0], place, port, settings)
     listener = door.opened(place)
     with listener, directory.made([path, *(program.filled(word, port) for word in words)]) as folder:
-        tell = teller(sys.stdout.fileno())
+        tell = teller(STDOUT)
 
         def work() -> int:
             stage = Stage(wanted, folder, listener, {**os.environ, "PORT": str(port)}, tell)

@@ -28,6 +28,7 @@ def minded(work: Callable[[], int]) -> int:
     It is sent SIGTERM where this process is told to end, and AT_ONCE the next time.
     """
     family.adopt_orphans()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever ignored it before us would have us wait in vain
     sys.stdout.flush()
     sys.stderr.flush()
     minder = os.getpid()

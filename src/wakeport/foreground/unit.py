@@ -102,7 +102,6 @@ class Unit:
             os.dup2(self.stderr, 2)
             os.dup2(self.listener.fileno(), FIRST_FD)
             os.set_inheritable(FIRST_FD, True)  # where it had that number already
-            os.closerange(FIRST_FD + 1, os.sysconf("SC_OPEN_MAX"))
             passed = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": self.name}
             os.execve(self.command[0], self.command, {**self.environment, **passed})
         except OSError as error:

@@ -32,15 +32,15 @@ def proxy(service: Service, folder: Folder) -> list[str]:
 
 
 def supervisor(service: Service, folder: Folder) -> list[str]:
-    """Those of a unit, and behind them what is another's here: of a key said twice the last one counts."""
-    as_in_a_unit = supervisor_command(service, _NO_FACTS)
-    words = as_in_a_unit[next(at for at, word in enumerate(as_in_a_unit) if word.startswith("name=")) :]
+    """Those of a unit, but for what is another's here."""
     ours = {
         "runtime": "process",
         "container": folder.words,
         "state": folder.state,
         "journal": folder.journal,
     }
+    _interpreter, _isolated, _program, *as_in_a_unit = supervisor_command(service, _NO_FACTS)
+    words = [word for word in as_in_a_unit if word.partition("=")[0] not in ours]
     return [*_python("wakeport.supervisor.main"), *words, *(f"{key}={value}" for key, value in ours.items())]
 
 
