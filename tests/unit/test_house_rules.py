@@ -83,7 +83,9 @@ def test_imports_point_one_way() -> None:
 
 
 def test_only_install_changes_the_system() -> None:
-    """What writes files, makes users or removes things is in one place; the supervisor writes in /run."""
+    """What writes files, makes users or removes things is in one place; the supervisor writes in /run, and
+    `wakeport try` in a directory that it removes: see below.
+    """
     writers = {
         path.relative_to(SOURCE).parts[0]
         for path in SOURCE.rglob("*.py")
@@ -98,7 +100,18 @@ def test_only_install_changes_the_system() -> None:
         )
         if call in path.read_text()
     }
-    assert writers <= {"install", "supervisor"}
+    assert writers <= {"install", "supervisor", "foreground"}
+
+
+def test_a_trial_writes_in_a_directory_of_its_own_and_says_so_in_one_module() -> None:
+    """`wakeport try` makes a temporary directory and removes it; nothing else of it touches a file."""
+    writing = ("tempfile", "shutil.rm", "os.unlink", ".write_text(", ".write_bytes(", ".mkdir(", ".unlink(")
+    writers = {
+        path.name
+        for path in (SOURCE / "foreground").glob("*.py")
+        if any(call in path.read_text() for call in writing)
+    }
+    assert writers == {"directory.py"}
 
 
 def _modules_after(statement: str) -> set[str]:
@@ -130,7 +143,10 @@ def test_nothing_is_imported_before_the_start_call() -> None:
     }
 
 
-@pytest.mark.parametrize("half", ["supervisor.life", "proxy.main", "proxy.starter", "keep.main"])
+@pytest.mark.parametrize(
+    "half",
+    ["supervisor.life", "proxy.main", "proxy.starter", "keep.main", "runtimes.process.runtime"],
+)
 def test_a_wake_imports_the_standard_library_alone_and_only_its_cheap_part(half: str) -> None:
     loaded = _modules_after(f"import wakeport.{half}")
     assert not loaded & BANNED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 from typing import Final
 
 import click
@@ -10,6 +11,7 @@ import click
 from wakeport import __version__
 
 VERBS: Final = (
+    "try",
     "add",
     "compose",
     "apply",
@@ -37,7 +39,9 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        verb: click.Command = importlib.import_module(f"wakeport.cli.{cmd_name}").verb
+        # What is a word of Python's own, as `try`, cannot be a module's name.
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        verb: click.Command = importlib.import_module(f"wakeport.cli.{module}").verb
         return verb
 
 

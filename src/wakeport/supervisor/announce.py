@@ -8,6 +8,7 @@ from wakeport.activation import notify
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING, Message
 from wakeport.supervisor.account import Account
 from wakeport.supervisor.awake import Awake, Stamps
+from wakeport.supervisor.journal import write
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.record import Record
 from wakeport.supervisor.status import Status
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 
 class Announcer:
-    def __init__(self, status: Status, leases: Leases) -> None:
+    """`journal` is the socket that takes the entries; empty for this machine's own."""
+
+    def __init__(self, status: Status, leases: Leases, journal: str = "") -> None:
         self.status = status
         self.leases = leases
         self.account = Account(status.loop, status.service, leases, status.before)
+        if journal:
+            self.account.write = lambda fields: write(fields, journal)
 
     def waking(self, waits_for: str, began: float | None = None) -> None:
         """`began` is when the wake did, on the monotonic clock."""

@@ -88,7 +88,7 @@ class Life:
         self.keep = Keep(loop, options.state, self._keep_changed)
         self.leases.on_keep = self.keep.hear
         self.demand = Demand(self.leases, self.keep, options)
-        self.announcer = Announcer(Status(loop, options, self.keep.facts), self.leases)
+        self.announcer = Announcer(Status(loop, options, self.keep.facts), self.leases, options.journal)
         self.needs = Needs(loop, options.name, options.needs, asked, self.announcer.waking)
         self.wake = Wake(loop, options, record, runtime, self.needs, self.announcer, self.told_to_stop)
         self.changes = Changes(loop, runtime, self._container_changed)

@@ -17,7 +17,8 @@ class Options:
     Unknown keys are ignored: an older supervisor may meet a newer unit.
 
     `needs` are the lease sockets of the services that have to be awake for this one. `takes_over` says
-    that container and leases come from our older self.
+    that container and leases come from our older self. `journal` is where its entries go, empty for the
+    journal of this machine.
     """
 
     def __init__(self, arguments: list[str]) -> None:
@@ -45,5 +46,6 @@ class Options:
             self.busy_cpu = float(given.get("busy_cpu", "inf"))
             self.busy_check = given.get("busy_check", "")
             self.adopt = given["adopt"] == "yes"
+            self.journal = given.get("journal", "")
         except (KeyError, ValueError) as error:
             sys.exit(f"wakeport: bad arguments in the unit ({error}); `wakeport apply` writes them anew")

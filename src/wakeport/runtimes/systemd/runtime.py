@@ -12,9 +12,9 @@ from wakeport.runtimes.cgroup import group_of
 from wakeport.runtimes.freezer import Freezer
 from wakeport.runtimes.network import address
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
+from wakeport.runtimes.program import ids, run
 from wakeport.runtimes.systemd.begin import START, Begun
 from wakeport.runtimes.systemd.bus import Bus
-from wakeport.runtimes.systemd.program import ids, run
 from wakeport.runtimes.systemd.signals import FORGOTTEN, Signals
 from wakeport.runtimes.systemd.unit import WANTED, Unit, object_path, stamp
 
