@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -56,17 +58,33 @@ def container(runtime: str, name: str) -> Container:
     """What its runtime says of a container. Raises NotThere, NoRights, OutOfReach or Problem."""
     host = choice.host(runtime)
     advice: Advice = host.ADVICE.for_name(name)
+    with _asked(advice):
+        try:
+            found: Container = host.look(name)
+        except Missing as problem:
+            raise NotThere(str(problem) or f"there is no container {name}", advice.make) from None
+    return found
+
+
+def image(runtime: str, name: str) -> None:
+    """Raises NotThere where its runtime has no such image, NoRights, OutOfReach or Problem."""
+    host = choice.host(runtime)
+    with _asked(host.ADVICE):
+        if not host.has_image(name):
+            raise NotThere(f"there is no image {name}", "pull or build it: no client's connection does that")
+
+
+@contextmanager
+def _asked(advice: Advice) -> Iterator[None]:
+    """What goes wrong with a runtime, told with what to do."""
     try:
-        found: Container = host.look(name)
-    except Missing as problem:
-        raise NotThere(str(problem) or f"there is no container {name}", advice.make) from None
+        yield
     except Unreachable as problem:
         if isinstance(problem.__cause__, PermissionError):
             raise NoRights(f"{advice.title}'s socket is closed to you", "run it as root, with sudo") from None
         raise OutOfReach(str(problem), advice.reach) from None
     except RuntimeProblem as problem:
         raise Problem(f"{advice.title}: {problem}", advice.ask) from None
-    return found
 
 
 def advice(service: Service) -> Advice:

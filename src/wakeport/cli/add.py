@@ -46,6 +46,9 @@ from wakeport.written import write
     multiple=True,
     help="Another service that is awake before it and for as long as it is. May be repeated.",
 )
+@click.option("--mode", metavar="MODE", help="Whose a container is: shared or per-connection.")
+@click.option("--image", metavar="IMAGE", help="Per connection: of what each container is made.")
+@click.option("--command", metavar="COMMAND", help="Per connection: what runs in it, if not the image's own.")
 @click.option("--proxy", metavar="PROXY", help="Who relays: wakeport or systemd-socket-proxyd.")
 @options.dry_run
 def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) -> None:
@@ -56,16 +59,24 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
 
     Without --listen there are two units and one socket, that of the leases: it
     wakes by `wakeport wake`, or for a service that needs it.
+
+    With --mode per-connection there is one socket and a template: each connection
+    gets a container of its own, its standard input and output.
     """
     layout = Layout()
     wanted = service.build(name, _as_written(listeners, settings))
     if not dry_run:
         preflight.require_root(f"wakeport add {name} …")
     refuse_existing(layout, name)
-    found = facts.container(wanted.runtime, wanted.container)
-    wanted = _with_targets(wanted, found)
+    found = None
+    if wanted.per_connection:
+        facts.image(wanted.runtime, str(wanted.image))
+    else:
+        found = facts.container(wanted.runtime, wanted.container)
+        wanted = _with_targets(wanted, found)
     preflight.host_fits(wanted)
-    preflight.container_fits(wanted, found)
+    if found is not None:
+        preflight.container_fits(wanted, found)
     others = readable(layout)
     preflight.other_services(layout, wanted, others)
     preflight.needs_fit(layout, wanted, others)
@@ -109,8 +120,11 @@ def _waker(wanted: Service, places: str) -> str:
     return f"the first {' or '.join(sorted(kinds))} to {places}"
 
 
-def _report(wanted: Service, container: Container) -> None:
+def _report(wanted: Service, container: Container | None) -> None:
     places = ", ".join(listener.on.path or f"port {listener.on}" for listener in wanted.listener)
+    if container is None:
+        click.echo(f"each connection to {places} gets a container of {wanted.image}")
+        return
     if not container.running:
         click.echo(f"{wanted.name} is asleep; {_waker(wanted, places)} wakes it")
     elif wanted.adopt:
