@@ -55,8 +55,8 @@ def template(service: Service, removal: str, after: tuple[str, ...]) -> Unit:
             [
                 ("Type", "exec"),
                 ("ExecStart", f"{command(*_run(service))} {_name(service)} {command(*_what(service))}"),
-                # Whatever happened: its client killed, its time over, the connection lost. systemd holds
-                # the connection until this has ended, so it is quick; nor may it write to it.
+                # Whatever happened: its client killed, its time over, the connection lost. Not `docker rm`,
+                # which would say the name to its standard output, and that is the client's connection.
                 ("ExecStopPost", f"{command(PYTHON, '-IS', removal, 'runtime=docker')} {_name(service)}"),
                 ("StandardInput", "socket"),
                 ("StandardOutput", "socket"),

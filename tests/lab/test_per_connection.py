@@ -110,6 +110,15 @@ def test_it_ends_with_its_program_though_the_client_stays(web: PerConnection) ->
         web.nothing_is_left()
 
 
+def test_what_it_never_read_costs_the_client_no_answer(web: PerConnection) -> None:
+    web.add(["sh", "-c", "echo bye"])
+    for _ in range(rounds(3, full=50)):
+        with web.connect() as client:
+            client.sendall(bytes(200_000))
+            assert heard(client) == b"bye\n"
+    web.nothing_is_left()
+
+
 @pytest.mark.parametrize("program", ["exec cat", "while echo more; do :; done"])
 @pytest.mark.parametrize("how", [socket.socket.close, reset])
 def test_a_client_that_vanishes_ends_its_container(web: PerConnection, program: str, how: object) -> None:

@@ -13,6 +13,7 @@ from tests.lab.connections import ECHO, PerConnection, heard, reset
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService
 from tests.lab.waiting import eventually
+from wakeport.runtimes.removal import BACK_WITHIN
 
 
 @pytest.fixture
@@ -67,6 +68,17 @@ def test_a_restart_of_docker(web: PerConnection, lab: Lab) -> None:
         lab.run(["systemctl", "restart", "docker.service"])
         assert heard(client) == b""
     assert web.talk(b"hello\n").endswith(b"\nhello\n")
+    web.nothing_is_left()
+
+
+def test_without_docker_each_is_closed_and_with_it_the_next_is_served(web: PerConnection, lab: Lab) -> None:
+    """Closed at once, and not only when it is clear that no container is left behind."""
+    web.add(ECHO)
+    lab.run(["systemctl", "stop", "docker.socket", "docker.service"])
+    for _ in range(3):
+        assert web.talk(b"hello", within=BACK_WITHIN / 2) == b""
+    lab.run(["systemctl", "start", "docker.socket", "docker.service"])
+    assert web.talk(b"hello").endswith(b"\nhello")
     web.nothing_is_left()
 
 
