@@ -17,6 +17,9 @@ from wakeport.listener import Listener
 
 SHARED, PER_CONNECTION = MODES = ("shared", "per-connection")
 
+# The runtimes that can do it, and the client of each that systemd starts.
+CLIENTS: Final = {"docker": "/usr/bin/docker"}
+
 # What Docker takes as the name of an image or its id; never what could be an option.
 _IMAGE: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]{0,254}")
 _NETWORK: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -82,6 +85,9 @@ class PerConnection(msgspec.Struct, frozen=True, kw_only=True):
         for key, reason in _REFUSED.items():
             if getattr(self, key) != plain[key]:
                 raise ValueError(f".{key}: {reason} ({_HERE})")
+        runtime = getattr(self, "runtime")  # noqa: B009
+        if runtime not in CLIENTS:
+            raise ValueError(f".runtime: {' and '.join(CLIENTS)} alone can do that so far ({_HERE})")
         if self.image is None:
             raise ValueError(f".image: is missing; {_HERE} makes a container of it for each")
         self._check_listeners(cast("tuple[Listener, ...]", getattr(self, "listener")))  # noqa: B009
@@ -116,7 +122,6 @@ _NO_PROXY: Final = "there is no proxy; the connection is the program's own input
 
 _REFUSED: Final = {
     "container": "each connection gets a container of its own; image says of what",
-    "runtime": "docker alone can do that so far",
     "ready": _AT_ONCE,
     "ready_within": _AT_ONCE,
     "doze": _ENDS,

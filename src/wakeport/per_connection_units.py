@@ -11,12 +11,11 @@ import shlex
 from typing import Final
 
 from wakeport import sandbox, socket_unit
+from wakeport.per_connection import CLIENTS
 from wakeport.quoting import command
 from wakeport.service import Service
 from wakeport.span import decimal
 from wakeport.unit_file import NO_START_LIMIT, PYTHON, Settings, Unit, description
-
-CLIENT: Final = "/usr/bin/docker"
 
 # Seconds for the removal of a container, with an Engine that is busy or has to come back first.
 REMOVED_WITHIN: Final = 90
@@ -57,7 +56,10 @@ def template(service: Service, removal: str, after: tuple[str, ...]) -> Unit:
                 ("ExecStart", f"{command(*_run(service))} {_name(service)} {command(*_what(service))}"),
                 # Whatever happened: its client killed, its time over, the connection lost. Not `docker rm`,
                 # which would say the name to its standard output, and that is the client's connection.
-                ("ExecStopPost", f"{command(PYTHON, '-IS', removal, 'runtime=docker')} {_name(service)}"),
+                (
+                    "ExecStopPost",
+                    f"{command(PYTHON, '-IS', removal, f'runtime={service.runtime}')} {_name(service)}",
+                ),
                 ("StandardInput", "socket"),
                 ("StandardOutput", "socket"),
                 ("StandardError", "journal"),
@@ -83,7 +85,7 @@ def _name(service: Service) -> str:
 
 def _run(service: Service) -> list[str]:
     return [
-        *(CLIENT, "run", "--rm", "--interactive"),
+        *(CLIENTS[service.runtime], "run", "--rm", "--interactive"),
         # To fetch an image, or to keep on disk what a stranger is told, is nothing that a client may cause.
         *("--pull=never", "--log-driver=none", "--no-healthcheck"),
         f"--label=wakeport={service.name}",

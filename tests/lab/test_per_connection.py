@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -116,7 +117,7 @@ def test_what_it_never_read_costs_the_client_no_answer(web: PerConnection) -> No
     for _ in range(rounds(2, full=20)):
         client = web.connect()
         client.setblocking(False)
-        with pytest.raises(BlockingIOError):
+        with contextlib.suppress(BlockingIOError):  # so much that neither end has room for more
             while client.send(bytes(65536)):
                 pass
         eventually("its container gone", lambda: not web.containers and not web.instances)

@@ -60,6 +60,20 @@ def test_an_instance_that_cannot_start_and_is_mended(web: PerConnection, broken:
     web.nothing_is_left()
 
 
+def test_a_template_that_is_missing_closes_the_port_until_it_is_applied(web: PerConnection, lab: Lab) -> None:
+    web.add(ECHO)
+    (lab.root / "etc/systemd/system" / web.units.template).unlink()
+    lab.run(["systemctl", "daemon-reload"])
+    assert web.talk(b"hello") == b""
+    eventually("it to be told", lambda: "failed" in lab.run(["wakeport", "status"]).stdout)
+    found = lab.run(["wakeport", "doctor"], check=False).stdout
+    assert "wakeport-web@.service is missing" in found
+    assert "wakeport-web.socket has failed" in found
+    lab.run(["wakeport", "apply"])
+    assert web.talk(b"hello").endswith(b"\nhello")
+    web.nothing_is_left()
+
+
 def test_a_restart_of_docker(web: PerConnection, lab: Lab) -> None:
     """It takes its containers along, and whoever comes then is served."""
     web.add(["sh", "-c", "trap exit TERM; cat /etc/hostname; while read -r line; do echo $line; done"])
