@@ -1,7 +1,8 @@
 """Remove the container of a connection that is over: the last act of each, whatever ended it.
 
-Its standard output is the client's connection, which systemd holds until this
-has ended: so it says the end of it at once, and writes to standard error alone.
+Its standard output is the client's connection, so it writes to standard error
+alone. systemd holds and counts the connection until this has ended: then the
+client sees its end, and there is room for the next.
 """
 
 from __future__ import annotations
@@ -26,10 +27,8 @@ PIECE, PIECES = 65536, 256  # of what was sent and never read; the kernel keeps 
 def main() -> None:
     """The command line: runtime=RUNTIME --name=CONTAINER."""
     runtime, name = (word.partition("=")[2] for word in sys.argv[1:3])
-    connection = _hang_up()
     problem = _remove(runtime, name)
-    if connection is not None:
-        _read_the_rest(connection)
+    _read_the_rest()
     if problem:
         sys.stderr.write(f"{problem}\n")
         raise SystemExit(1)
@@ -48,22 +47,22 @@ def _remove(runtime: str, name: str) -> str:
             problem, until = f"{name} may still be there: {error.strerror or error}", began + BACK_WITHIN
         if time.monotonic() >= until:
             return problem
+        _hang_up()
         time.sleep(BETWEEN)
 
 
-def _hang_up() -> socket | None:
-    """Let the client see the end now, and not when the container is gone; the connection, if it is one."""
+def _hang_up() -> None:
+    """Where the removal takes its time, let the client see the end before it."""
     try:
-        connection = socket(fileno=dup(1))
-        connection.shutdown(SHUT_WR)
+        socket(fileno=dup(1)).shutdown(SHUT_WR)
     except OSError:
-        return None  # the client has gone before, or nobody is there at all
-    return connection
+        return  # it has gone before, or there is none at all
 
 
-def _read_the_rest(connection: socket) -> None:
+def _read_the_rest() -> None:
     """To close a connection with something unread is to reset it, and the client loses its last answer."""
     try:
+        connection = socket(fileno=dup(1))
         for _ in range(PIECES):
             if not connection.recv(PIECE, MSG_DONTWAIT):
                 return
