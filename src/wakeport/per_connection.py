@@ -113,7 +113,7 @@ class PerConnection(msgspec.Struct, frozen=True, kw_only=True):
 
 _HERE: Final = f'mode = "{PER_CONNECTION}"'
 _RATHER: Final = f"with {_HERE} it does"
-_OWN: Final = set(PerConnection.__struct_fields__) - {"mode"}
+_OWN: Final = tuple(key for key in PerConnection.__struct_fields__ if key != "mode")
 
 _ENDS: Final = "each container ends with its connection, and none is put to sleep"
 _AT_ONCE: Final = "a container begins with its connection, and nobody waits until it is ready"

@@ -137,6 +137,20 @@ def test_on_a_path(web: PerConnection, lab: Lab) -> None:
     web.nothing_is_left()
 
 
+def test_a_bare_port_scan_starts_nothing(web: PerConnection) -> None:
+    web.add(ECHO)
+    path = web.lab.root / "etc/wakeport/web.toml"
+    path.write_text(f'{path.read_text()}wake_on = "data"\n')
+    web.lab.run(["wakeport", "apply", "web"])
+    with web.connect() as silent:
+        assert web.talk(b"hello").endswith(b"\nhello")
+        assert web.of_socket("NAccepted") == "1"
+        silent.sendall(b"at last")
+        silent.shutdown(socket.SHUT_WR)
+        assert heard(silent).endswith(b"\nat last")
+    web.nothing_is_left()
+
+
 def test_what_it_says_of_itself(web: PerConnection, lab: Lab) -> None:
     web.add(ECHO)
     assert "per connection, 0 running" in lab.run(["wakeport", "status"]).stdout
