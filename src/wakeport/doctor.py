@@ -59,24 +59,23 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
     found: list[Finding] = []
     container: Container | None = None
     try:
-        container = facts.container(one.runtime, one.container)
+        if one.per_connection:
+            facts.image(one.runtime, str(one.image))
+        else:
+            container = facts.container(one.runtime, one.container)
     except NotThere as problem:
         found.append(Finding(one.name, problem.fact, problem.hint))
     except Problem:
         pass  # the runtime itself does not answer: `machine` says so, once
     if container is not None:
-        found += starts_at_boot(one, container)
-        found += published_ports(one, container)
+        found += [*starts_at_boot(one, container), *published_ports(one, container)]
         found += network(one, container)
         found += readiness(one, container)
         found += removal(one, container)
         found += exposed(one, container)
     states = systemd.show(names(one.name).units, PROPERTIES)
-    found += named_on_the_host(one)
-    found += trust(one)
-    found += seen_in_the_clear(one)
-    found += shared_places(layout, one, others)
-    found += needed_services(layout, one, others)
+    found += [*named_on_the_host(one), *trust(one), *seen_in_the_clear(one)]
+    found += [*shared_places(layout, one, others), *needed_services(layout, one, others)]
     needs_within = needs.seconds_before(one, others)
     found += unit_files(layout, one, facts.machine(layout, one, container, needs_within=needs_within))
     found += what_waits(one, states)
@@ -262,6 +261,7 @@ def shared_places(layout: Layout, one: Service, others: list[Service]) -> list[F
 def needed_services(layout: Layout, one: Service, others: list[Service]) -> list[Finding]:
     """What it needs and what is not there, or waits for it in turn: it can never wake."""
     mistakes = [*preflight.circles(one, others), *preflight.missing_needs(layout, one)]
+    mistakes += preflight.needs_of_another_mode(one, others)
     return [Finding(one.name, fact, hint) for fact, hint in mistakes]
 
 
@@ -273,7 +273,7 @@ def unit_files(layout: Layout, one: Service, known: Facts) -> list[Finding]:
         return [Finding(one.name, problem.fact, problem.hint)]
     found = [
         Finding(one.name, f"{name} is not asked for any more", f"sudo wakeport apply {one.name}")
-        for name in names(one.name).units
+        for name in names(one.name).files
         if name not in wanted and _is_ours(layout.unit(name), one)
     ]
     for name, text in wanted.items():

@@ -12,6 +12,7 @@ import wakeport
 from wakeport import programs
 from wakeport.errors import NoRights, NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
+from wakeport.per_connection import CLIENTS
 from wakeport.runtimes import choice
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
@@ -58,19 +59,29 @@ def _last_stop_timeout(layout: Layout, service: str) -> int:
 
 def container(runtime: str, name: str) -> Container:
     """What its runtime says of a container. Raises NotThere, NoRights, OutOfReach or Problem."""
-    with _told(runtime, name):
-        found: Container = choice.host(runtime).look(name)
+    host = choice.host(runtime)
+    with _asked(host.ADVICE.for_name(name)):
+        found: Container = host.look(name)
     return found
 
 
+def image(runtime: str, name: str) -> None:
+    """Raises NotThere where its runtime has no such image or no client, NoRights, OutOfReach or Problem."""
+    host = choice.host(runtime)
+    if not Path(CLIENTS[runtime]).exists():
+        raise NotThere(f"there is no {CLIENTS[runtime]}, which each connection starts", "install it")
+    with _asked(host.ADVICE):
+        if not host.has_image(name):
+            raise NotThere(f"there is no image {name}", "pull or build it: no client's connection does that")
+
+
 @contextmanager
-def _told(runtime: str, name: str) -> Iterator[None]:
-    """What goes wrong with a runtime as people are told of it, with what to do."""
-    advice: Advice = choice.host(runtime).ADVICE.for_name(name)
+def _asked(advice: Advice) -> Iterator[None]:
+    """What goes wrong with a runtime, told with what to do."""
     try:
         yield
     except Missing as problem:
-        raise NotThere(str(problem) or f"there is no container {name}", advice.make) from None
+        raise NotThere(str(problem), advice.make) from None
     except Unreachable as problem:
         if isinstance(problem.__cause__, PermissionError):
             raise NoRights(f"{advice.title}'s socket is closed to you", "run it as root, with sudo") from None
@@ -81,7 +92,7 @@ def _told(runtime: str, name: str) -> Iterator[None]:
 
 def members(project: str) -> list[Member]:
     """The containers of a Compose project. Raises as `container` does."""
-    with _told("docker", project):
+    with _asked(choice.host("docker").ADVICE.for_name(project)):
         return docker_project.members(project)
 
 

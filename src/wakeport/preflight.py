@@ -49,7 +49,8 @@ def other_services(layout: Layout, service: Service, others: list[Service]) -> N
     for other in others:
         if other.name == service.name:
             continue
-        if other.container == service.container:
+        shared = not (other.per_connection or service.per_connection)
+        if shared and other.container == service.container:
             # Each supervisor would stop it under the other's clients.
             raise InTheWay(
                 f"container {service.container} is the service {other.name}'s already",
@@ -70,6 +71,8 @@ def needs_fit(layout: Layout, service: Service, others: list[Service]) -> None:
         raise BadInput(*mistake)
     for mistake in missing_needs(layout, service):
         raise NotThere(*mistake)
+    for mistake in needs_of_another_mode(service, others):
+        raise BadInput(*mistake)
 
 
 def circles(service: Service, others: list[Service]) -> list[Mistake]:
@@ -84,6 +87,19 @@ def missing_needs(layout: Layout, service: Service) -> list[Mistake]:
         (f"there is no service {need}, which {service.name} needs", f"make it first: wakeport add {need}")
         for need in service.needs
         if need not in there and need != service.name
+    ]
+
+
+def needs_of_another_mode(service: Service, others: list[Service]) -> list[Mistake]:
+    """What has a container for each connection has no container that could be awake."""
+    each = {one.name for one in others if one.per_connection}
+    return [
+        (
+            f"{need} gives each connection a container: there is none to be awake before",
+            f"take {need} out of needs",
+        )
+        for need in service.needs
+        if need in each
     ]
 
 

@@ -23,6 +23,7 @@ PACKAGES: Final = ("dbus", "keep", "proxy", "runtimes", "supervisor")
 ENTRIES: Final = {
     "keeper.py": "wakeport.keep.main",
     "proxy.py": "wakeport.proxy.main",
+    "removal.py": "wakeport.runtimes.removal",
     "starter.py": "wakeport.proxy.starter",
     "supervisor.py": "wakeport.supervisor.main",
 }

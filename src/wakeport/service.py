@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import tomllib
 
-from wakeport import busy, kinds, listener, rules
+from wakeport import busy, kinds, listener, per_connection, rules
 from wakeport.busy import OPEN, Busy
 from wakeport.complaint import complaint
 from wakeport.errors import BadInput
@@ -30,6 +30,7 @@ from wakeport.kinds import (
     Windows,
 )
 from wakeport.listener import Listener
+from wakeport.per_connection import PerConnection
 
 NAME_MAX: Final = 64  # of the 255 bytes of a unit's name, and of the 107 of a socket's path
 
@@ -42,7 +43,7 @@ RESERVED_ENDINGS: Final = {
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A service, whole. Field by field what docs/wakeport.toml explains."""
 
     name: str
@@ -62,7 +63,9 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     listener: tuple[Listener, ...] = ()
 
     def __post_init__(self) -> None:
-        kinds.check_container(self.container, self.runtime)
+        self.check_mode()
+        if not self.per_connection:
+            kinds.check_container(self.container, self.runtime)
         if float("inf") > self.doze.seconds >= self.idle.seconds:
             raise ValueError(f".doze: it is stopped after {self.idle}, so it would never doze; say less")
         self._check_needs()
@@ -146,7 +149,8 @@ DEFAULTS: Final[dict[str, Any]] = {
 }
 
 _decode: Final = partial(
-    kinds.decode, {**kinds.DECODERS, **busy.DECODERS, **listener.DECODERS, **rules.DECODERS}
+    kinds.decode,
+    {**kinds.DECODERS, **busy.DECODERS, **listener.DECODERS, **per_connection.DECODERS, **rules.DECODERS},
 )
 
 

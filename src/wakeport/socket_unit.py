@@ -27,11 +27,16 @@ _NO_TRIGGER_LIMIT: Final[Settings] = [("TriggerLimitIntervalSec", "0")]
 # Settings that count only when the socket is opened: where they change, it has to be opened anew.
 OPENED_WITH: Final = (
     *("ListenStream", "ListenDatagram", "FreeBind", "SocketMode", "SocketUser", "SocketGroup"),
-    *("DeferAcceptSec", "PassPacketInfo", "ReceiveBuffer"),
+    *("DeferAcceptSec", "PassPacketInfo", "ReceiveBuffer", "Accept"),
 )
 
 
 def client_socket(service: Service) -> Unit:
+    places = ", ".join(str(listener.on) for listener in service.listener)
+    return unit(f"{places} wakes {service.container} (wakeport {service.name})", listening(service))
+
+
+def listening(service: Service) -> Settings:
     """The listeners, in their order: that of the descriptors which the proxy gets."""
     places = [listener.on for listener in service.listener]
     socket: Settings = [
@@ -48,8 +53,7 @@ def client_socket(service: Service) -> Unit:
         socket += _udp(service)
     if any(place.path for place in places):
         socket += _unix(service)
-    listening = ", ".join(map(str, places))
-    return _unit(f"{listening} wakes {service.container} (wakeport {service.name})", socket)
+    return socket
 
 
 def _tcp(service: Service) -> Settings:
@@ -96,10 +100,10 @@ def lease_socket(service: Service, path: str) -> Unit:
         ("Backlog", str(BACKLOG)),
         ("RemoveOnStop", "yes"),
     ]
-    return _unit(f"Leases that keep {service.container} awake (wakeport {service.name})", socket)
+    return unit(f"Leases that keep {service.container} awake (wakeport {service.name})", socket)
 
 
-def _unit(about: str, socket: Settings) -> Unit:
+def unit(about: str, socket: Settings) -> Unit:
     return [
         ("Unit", [description(about), *NO_START_LIMIT]),
         ("Socket", [*socket, *_NO_TRIGGER_LIMIT]),

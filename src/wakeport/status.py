@@ -10,6 +10,7 @@ import json
 import time
 from typing import Any, Final
 
+from wakeport import per_connection_status
 from wakeport.errors import NoRights
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, FAILED, STOPPING, WAKING
@@ -19,7 +20,7 @@ from wakeport.span import roughly
 from wakeport.systemd import Properties, Systemd
 from wakeport.units import names
 
-PROPERTIES: Final = ("LoadState", "ActiveState", "SubState", "MainPID")
+PROPERTIES: Final = ("LoadState", "ActiveState", "SubState", "MainPID", *per_connection_status.PROPERTIES)
 
 NAMED: Final = 3  # clients by their address; of more, their number says enough
 SILENT_AFTER: Final = 60.0  # seconds; the proxy tells every 30 s when a byte last passed
@@ -49,6 +50,14 @@ def published(layout: Layout, service: str) -> Published:
 
 def report(service: Service, states: dict[str, Properties], known: Published, now: float) -> Report:
     """Pure: the report of one service at the time `now` (seconds since the epoch)."""
+    if service.per_connection:
+        socket = names(service.name).socket
+        differs = per_connection_status.report(service, socket, states.get(socket, {}))
+        return _report(service, {socket: {"ActiveState": "active"}}, {}, now) | differs
+    return _report(service, states, known, now)
+
+
+def _report(service: Service, states: dict[str, Properties], known: Published, now: float) -> Report:
     called = names(service.name)
     state = _state(states.get(called.supervisor, {}), known)
     failure = known.get("failure")
@@ -61,17 +70,20 @@ def report(service: Service, states: dict[str, Properties], known: Published, no
     dozes_at, sleeps_at = (known.get(key) if fresh else None for key in ("dozes_at", "sleeps_at"))
     return {
         "name": service.name,
+        "mode": str(service.mode),
         "state": state,
         "since": known.get("since") if fresh else None,
         "idle": str(service.idle),
         "listeners": [{"on": str(listener.on), "to": listener.to} for listener in service.listener],
         "needs": list(service.needs),
+        "image": None,
         "container": str(service.container),
         "container_id": known.get("container_id") if fresh else None,
         "owned": bool(fresh and known.get("owned")),
         "waits_for": known.get("waits_for") if fresh else None,
         "memory": known.get("memory") if fresh else None,
         "last_wake": known.get("last_wake"),
+        "connections": None,
         "leases": known.get("leases", []) if fresh else [],
         "kept_awake_by": keepers(known, now) if fresh else [],
         "kept": _still(known.get("kept", []), now) if state != ASLEEP else [],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from wakeport import keep_units, sandbox
+from wakeport import keep_units, per_connection_units, sandbox
 from wakeport.errors import BadInput
 from wakeport.kinds import OWN
 from wakeport.proxy_words import proxy_words
@@ -30,6 +30,9 @@ DESCRIPTORS: Final = 524288
 _COME_BACK: Final[Settings] = [("Restart", "on-failure"), ("RestartSec", "250ms")]
 
 
+ESCAPED_DASH: Final = "\\x2d"  # systemd.unit(5): a plain one separates a slice from the one above it
+
+
 class Facts(NamedTuple):
     """What the units depend on beside the service itself."""
 
@@ -46,7 +49,8 @@ class Facts(NamedTuple):
 class Names(NamedTuple):
     """What the units of a service are called, and its lease socket.
 
-    Without listeners it has two of them, and the last two only with `keep`.
+    Without listeners it has two of them, and those of `keep` only with that. Where each connection has a
+    container, there are the socket and the template alone.
     """
 
     socket: str
@@ -57,10 +61,18 @@ class Names(NamedTuple):
     state: str
     keep_timer: str
     keeper: str
+    template: str
+    instances: str  # a pattern
+    slice: str  # of all instances, as systemd names it
 
     @property
     def units(self) -> list[str]:
         return [self.socket, self.proxy, self.lease, self.supervisor, *self.keep]
+
+    @property
+    def files(self) -> list[str]:
+        """With the template, which is none that systemd could be asked about."""
+        return [*self.units, self.template]
 
     @property
     def keep(self) -> list[str]:
@@ -83,11 +95,31 @@ def names(service: str) -> Names:
         state=f"/run/wakeport/{service}",
         keep_timer=f"{unit}-keep.timer",
         keeper=f"{unit}-keep.service",
+        template=f"{unit}@.service",
+        instances=f"{unit}@*.service",
+        slice=f"system-{unit.replace('-', ESCAPED_DASH)}.slice",
     )
 
 
 def units(service: Service, facts: Facts) -> dict[str, str]:
     """The text of each unit by its name. Raises BadInput where the targets are not clear."""
+    if service.per_connection:
+        wanted = _for_each_connection(service, facts)
+    else:
+        wanted = _around_one_container(service, facts)
+    return {name: render(unit, service.name, facts.version) for name, unit in wanted.items()}
+
+
+def _for_each_connection(service: Service, facts: Facts) -> dict[str, Unit]:
+    called = names(service.name)
+    removal = f"{facts.programs}/removal.py"
+    return {
+        called.socket: per_connection_units.socket(service),
+        called.template: per_connection_units.template(service, removal, facts.after),
+    }
+
+
+def _around_one_container(service: Service, facts: Facts) -> dict[str, Unit]:
     behind = targets(service, facts.exposed)
     if service.proxy != OWN and len(set(behind)) > 1:
         raise BadInput(
@@ -105,7 +137,7 @@ def units(service: Service, facts: Facts) -> dict[str, str]:
         program = f"{facts.programs}/keeper.py"
         wanted[called.keep_timer] = keep_units.timer(service, called.lease)
         wanted[called.keeper] = keep_units.keeper(service, called.lease, called.lease_path, program)
-    return {name: render(unit, service.name, facts.version) for name, unit in wanted.items()}
+    return wanted
 
 
 def _proxy(service: Service, called: Names, behind: list[str], facts: Facts) -> Unit:
@@ -160,7 +192,12 @@ def _wanted_by_proxy(service: Service, called: Names) -> str:
 
 
 def supervisor_command(service: Service, facts: Facts) -> list[str]:
-    """The supervisor's command line, argument by argument. Raises BadInput where a target is not clear."""
+    """The supervisor's command line, argument by argument; empty where it has none.
+
+    Raises BadInput where a target is not clear.
+    """
+    if service.per_connection:
+        return []
     arguments = [
         f"name={service.name}",
         f"runtime={service.runtime}",

@@ -36,6 +36,7 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     ):
         monkeypatch.setattr(f"wakeport.cli.{verb}.Layout", lambda: found)
     monkeypatch.setattr(facts, "container", lambda _runtime, _name: Inspected(NEVER_STARTED))
+    monkeypatch.setattr(facts, "image", lambda _runtime, _name: None)
     found.units.mkdir(parents=True)
     found.configuration.mkdir(parents=True)
     return found
@@ -46,6 +47,9 @@ def write(layout: Layout, name: str, text: str) -> None:
 
 
 ADD = ["add", "web", "--listen", "1.2.3.4:80", "--dry-run"]
+
+
+EACH = ["--mode", "per-connection", "--image", "shell"]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +68,10 @@ ADD = ["add", "web", "--listen", "1.2.3.4:80", "--dry-run"]
         ([*ADD, "--container", "a;b"], 2, "container: 'a;b'"),
         ([*ADD, "--proxy", "x"], 2, "proxy: 'x' is no proxy"),
         ([*ADD, "--listen", "/x%\n"], 2, "--listen: "),
+        ([*ADD, "--image", "x"], 2, "image: it says nothing where all share a container"),
+        ([*ADD, "--mode", "per-connection"], 2, "image: is missing"),
+        ([*ADD, *EACH, "--runtime", "unit"], 2, "runtime: docker alone can do that so far"),
+        ([*ADD, *EACH, "--idle", "5s"], 2, "idle: each container ends with its connection"),
         (["status", "web"], 3, "there is no service web"),
         (["history", "web"], 3, "there is no service web"),
         (["history", "--since", "ten"], 2, "'ten' is no point in time"),
@@ -109,6 +117,35 @@ def test_add_takes_udp_and_paths_on_both_sides(capfd: pytest.CaptureFixture[str]
     assert '+on = "/run/a.sock"\n+to = 80\n' in out
     assert '+on = "1.2.3.4:81"\n+to = "/run/app/b.sock"\n' in out
     assert "target=5353/udp target=80/tcp target=/run/app/b.sock\n" in out
+
+
+def test_a_container_for_each_connection_is_added_and_checked(
+    layout: Layout, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(wakeport, [*ADD, *EACH, "--command", "cat -n"]) == 0
+    out = capfd.readouterr().out
+    assert '+mode = "per-connection"\n+image = "shell"\n+command = "cat -n"\n' in out
+    assert "+++ /etc/systemd/system/wakeport-web@.service\n" in out
+    assert "-container.service" not in out
+    write(layout, "api", 'mode = "per-connection"\nimage = "shell"\n[[listener]]\non = "81"\n')
+    assert run(wakeport, ["check", str(layout.settings("api"))]) == 0
+    assert "is fine: each connection to 81 gets a container of shell" in capfd.readouterr().out
+    # It has no container of its name, so that one may be another's; and no container that another could need.
+    assert run(wakeport, [*ADD, "--container", "api"]) == 0
+    assert run(wakeport, [*ADD, "--needs", "api"]) == 2
+    assert "api gives each connection a container" in capfd.readouterr().err
+    write(layout, "db", 'needs = ["api"]\n')
+    assert run(wakeport, ["apply", "--dry-run", "api"]) == 5
+    assert "api is needed by db" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["wake", "sleep", "keep", "release"])
+def test_what_gives_each_connection_a_container_neither_wakes_nor_sleeps(
+    layout: Layout, capfd: pytest.CaptureFixture[str], verb: str
+) -> None:
+    write(layout, "api", 'mode = "per-connection"\nimage = "shell"\n[[listener]]\non = "81"\n')
+    assert run(wakeport, [verb, "api"]) == 2
+    assert "api gives each connection a container of its own" in capfd.readouterr().err
 
 
 def test_add_refuses_what_another_service_holds(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:

@@ -80,14 +80,25 @@ def uncommented(text: str) -> str:
 
 ABOVE, HEADER, BELOW = SAMPLE.partition("[[listener]]\n")
 ABOVE, OF_BUSY, BUSY = ABOVE.partition("#[busy]\n")
+ABOVE, MODE, EACH = ABOVE.partition('#mode = "shared"\n')
 KEYS, RULE, RULES = BELOW.partition("#[[listener.rule]]\n")
 
 
 def test_the_sample_is_a_service_and_so_are_its_defaults() -> None:
     plain = read("NAME", SAMPLE, "wakeport.toml")
-    said = read("NAME", uncommented(ABOVE) + HEADER + BELOW, "wakeport.toml")
+    said = read("NAME", uncommented(ABOVE + MODE) + HEADER + BELOW, "wakeport.toml")
     assert said.keep  # "never" is its default, and no value
     assert msgspec.structs.replace(said, keep=plain.keep) == plain
+
+
+def test_what_the_sample_says_of_each_connection_is_good_and_its_defaults_are_some() -> None:
+    mode, listener = 'mode = "per-connection"\n', HEADER + 'on = "80"\n'
+    said = read("NAME", mode + uncommented(EACH) + listener, "wakeport.toml")
+    plain = read("NAME", f'{mode}image = "IMAGE"\n{listener}', "wakeport.toml")
+    assert said.command
+    assert said.memory_max
+    assert said.cpu_max
+    assert msgspec.structs.replace(said, command=None, memory_max=None, cpu_max=None) == plain
 
 
 def test_what_the_sample_says_of_busy_is_good_and_its_defaults_are_some() -> None:

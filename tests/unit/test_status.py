@@ -54,11 +54,14 @@ def row(known: dict[str, Any], supervisor: str = "active", socket: str = "active
 def test_a_report_has_what_scripts_rely_on() -> None:
     assert report(WEB, states(), AWAKE, NOW) == {
         "name": "web",
+        "mode": "shared",
         "state": "awake",
         "since": NOW - 1.2,
         "idle": "10min",
         "listeners": [{"on": "80", "to": 8080}, {"on": "/run/web.sock", "to": 8080}],
         "needs": [],
+        "image": None,
+        "connections": None,
         "container": "web",
         "container_id": "abc",
         "owned": True,

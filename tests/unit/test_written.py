@@ -83,6 +83,20 @@ SERVICE = {
 }
 
 
+EACH = {
+    "image": names,
+    "command": st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1),
+    "connections_max": st.integers(1, 10**6),
+    "connections_max_per_source": st.integers(1, 10**6),
+    "time_max": spans | st.just("infinity"),
+    "network": names,
+    "memory_max": st.integers(1, 10**9 - 1).map("{}M".format),
+    "cpu_max": st.integers(1, 1000).map("{}%".format),
+    "processes_max": st.integers(1, 10**6),
+    "read_only": st.booleans(),
+}
+
+
 def comes_back(settings: dict[str, Any]) -> bool:
     """Whether it was a service at all; what is none was refused as it should be."""
     try:
@@ -103,6 +117,11 @@ def test_what_is_written_of_a_service_is_read_back(settings: dict[str, Any]) -> 
 @given(st.fixed_dictionaries({}, optional=SERVICE))
 def test_what_is_written_of_a_service_without_listeners_is_read_back(settings: dict[str, Any]) -> None:
     comes_back(settings)
+
+
+@given(st.fixed_dictionaries({}, optional=EACH))
+def test_what_is_written_of_one_container_a_connection_is_read_back(settings: dict[str, Any]) -> None:
+    comes_back({"mode": "per-connection", "image": "x", **settings, "listener": [{"on": "80"}]})
 
 
 @given(listeners)
@@ -160,7 +179,7 @@ toml = st.recursive(
 )
 
 
-@given(st.sampled_from([*SERVICE, "listener"]) | anything, toml)
+@given(st.sampled_from([*SERVICE, *EACH, "mode", "listener"]) | anything, toml)
 def test_any_value_of_any_key_is_a_setting_or_bad_input(key: str, value: Any) -> None:
     comes_back({"listener": [{"on": "80"}], key: value})
 

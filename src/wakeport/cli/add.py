@@ -46,6 +46,9 @@ from wakeport.written import write
     multiple=True,
     help="Another service that is awake before it and for as long as it is. May be repeated.",
 )
+@click.option("--mode", metavar="MODE", help="Whose a container is: shared or per-connection.")
+@click.option("--image", metavar="IMAGE", help="Per connection: of what each container is made.")
+@click.option("--command", metavar="COMMAND", help="Per connection: what runs in it, if not the image's own.")
 @click.option("--proxy", metavar="PROXY", help="Who relays: wakeport or systemd-socket-proxyd.")
 @options.dry_run
 def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) -> None:
@@ -56,13 +59,21 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
 
     Without --listen there are two units and one socket, that of the leases: it
     wakes by `wakeport wake`, or for a service that needs it.
+
+    With --mode per-connection there is one socket and a template: each connection
+    gets a container of its own, its standard input and output.
     """
     layout = Layout()
     wanted = service.build(name, _as_written(listeners, settings))
     if not dry_run:
         preflight.require_root(f"wakeport add {name} …")
-    found = facts.container(wanted.runtime, wanted.container)
+    refuse_existing(layout, name)
     others = readable(layout)
+    found = None
+    if wanted.per_connection:
+        facts.image(wanted.runtime, str(wanted.image))
+    else:
+        found = facts.container(wanted.runtime, wanted.container)
     wanted = checked(layout, wanted, found, others)
     preflight.needs_fit(layout, wanted, others)
     carry_out(layout, wanted, found, settings=write(wanted), dry_run=dry_run)
@@ -70,15 +81,17 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
         report(wanted, found)
 
 
-def checked(layout: Layout, wanted: Service, found: Container, others: list[Service]) -> Service:
+def checked(layout: Layout, wanted: Service, found: Container | None, others: list[Service]) -> Service:
     """The service with every target said, where nothing speaks against it but maybe its needs.
 
-    Raises BadInput and InTheWay.
+    `found` is its container, None where it has none of its own. Raises BadInput and InTheWay.
     """
     refuse_existing(layout, wanted.name)
-    wanted = _with_targets(wanted, found)
+    if found is not None:
+        wanted = _with_targets(wanted, found)
     preflight.host_fits(wanted)
-    preflight.container_fits(wanted, found)
+    if found is not None:
+        preflight.container_fits(wanted, found)
     preflight.other_services(layout, wanted, others)
     preflight.places_free([listener.on for listener in wanted.listener])
     return wanted
@@ -121,8 +134,11 @@ def _waker(wanted: Service, places: str) -> str:
     return f"the first {' or '.join(sorted(kinds))} to {places}"
 
 
-def report(wanted: Service, container: Container) -> None:
+def report(wanted: Service, container: Container | None) -> None:
     places = ", ".join(listener.on.path or f"port {listener.on}" for listener in wanted.listener)
+    if container is None:
+        click.echo(f"each connection to {places} gets a container of {wanted.image}")
+        return
     if not container.running:
         click.echo(f"{wanted.name} is asleep; {_waker(wanted, places)} wakes it")
     elif wanted.adopt:

@@ -45,10 +45,14 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
 
 def _apply(layout: Layout, service: Service, dry_run: bool) -> bool:
     preflight.host_fits(service)
-    found = facts.container_or_none(service.runtime, service.container)
+    others = readable(layout)
+    found = None
+    if service.per_connection:
+        preflight.needed_by_none(service.name, others)
+    else:
+        found = facts.container_or_none(service.runtime, service.container)
     if found is not None:
         preflight.container_fits(service, found)
-    others = readable(layout)
     preflight.other_services(layout, service, others)
     preflight.needs_fit(layout, service, others)
     before = listened_before(layout, service.name)

@@ -26,4 +26,7 @@ def verb(file: Path) -> None:
     for fact, hint in preflight.circles(found, readable(Layout())):
         raise BadInput(f"{file}: needs: {fact}", hint)
     listeners = ", ".join(str(listener.on) for listener in found.listener)
+    if found.per_connection:
+        click.echo(f"{file} is fine: each connection to {listeners} gets a container of {found.image}")
+        return
     click.echo(f"{file} is fine: {listeners or 'a lease'} wakes {found.container}")

@@ -8,7 +8,7 @@ import click
 
 from wakeport import moment
 from wakeport.cli import keeping, options
-from wakeport.cli.settled import load
+from wakeport.cli.settled import load_shared
 from wakeport.errors import BadInput, Problem
 from wakeport.layout import Layout
 from wakeport.lease import FAILED, FOR_EVER, KEPT_UNTIL
@@ -29,7 +29,7 @@ def verb(name: str, span: str | None, clock: str | None) -> None:
     Returns as soon as that is understood. Said again, the last word counts.
     """
     layout = Layout()
-    load(layout, name)
+    load_shared(layout, name)
     now = time.time()
     until = _until(span, clock, now)
     answer = keeping.said(layout, name, until)

@@ -12,6 +12,7 @@ from wakeport.cli import options
 from wakeport.cli.settled import load
 from wakeport.errors import OutOfReach
 from wakeport.layout import Layout
+from wakeport.service import Service
 from wakeport.units import names
 
 
@@ -22,9 +23,7 @@ from wakeport.units import names
 def verb(name: str, follow: bool, lines: int | None) -> None:
     """Show the journal of NAME: its container's output, and what its supervisor and proxy say."""
     service = load(Layout(), name)
-    called = names(name)
-    units = [called.supervisor, called.proxy, called.keeper, *facts.journal(service)]
-    command = ["journalctl", *(f"--unit={unit}" for unit in units)]
+    command = ["journalctl", *(_of_each_connection(name) if service.per_connection else _units(service))]
     if follow:
         command.append("--follow")
     if lines is not None:
@@ -34,3 +33,18 @@ def verb(name: str, follow: bool, lines: int | None) -> None:
         os.execvp(command[0], command)
     except FileNotFoundError:
         raise OutOfReach("this machine has no journalctl", "apt install systemd") from None
+
+
+def _units(service: Service) -> list[str]:
+    called = names(service.name)
+    units = [called.supervisor, called.proxy, called.keeper, *facts.journal(service)]
+    return [f"--unit={unit}" for unit in units]
+
+
+def _of_each_connection(name: str) -> list[str]:
+    """By their slice: `--unit` looks for what a pattern fits once, and would follow no later instance.
+
+    And what systemd says of the socket, whose limits it keeps.
+    """
+    called = names(name)
+    return [f"_SYSTEMD_SLICE={called.slice}", "+", "_PID=1", f"UNIT={called.socket}"]

@@ -6,7 +6,7 @@ import click
 
 from wakeport import status
 from wakeport.cli import keeping, options
-from wakeport.cli.settled import load
+from wakeport.cli.settled import load_shared
 from wakeport.layout import Layout
 from wakeport.systemd import Systemd
 
@@ -19,7 +19,7 @@ def verb(name: str) -> None:
     Without clients its idle time begins now.
     """
     layout = Layout()
-    service = load(layout, name)
+    service = load_shared(layout, name)
     [report] = status.reports(layout, Systemd(), [service])
     if not report["kept"]:
         click.echo(f"{name} is not kept")

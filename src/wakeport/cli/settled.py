@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wakeport.errors import NoRights, NotThere, Problem
+from wakeport.errors import BadInput, NoRights, NotThere, Problem
 from wakeport.layout import Layout
 from wakeport.service import Service, check_name, read
 
@@ -17,6 +17,17 @@ def load(layout: Layout, name: str) -> Service:
     except PermissionError:
         raise NoRights(f"{path} is closed to you", "run it as root, with sudo") from None
     return read(name, text, str(path))
+
+
+def load_shared(layout: Layout, name: str) -> Service:
+    """The same, where it is a service that can be awake; BadInput where each connection has a container."""
+    service = load(layout, name)
+    if service.per_connection:
+        raise BadInput(
+            f"{name} gives each connection a container of its own: it neither wakes nor sleeps",
+            f"wakeport status {name} tells how many run",
+        )
+    return service
 
 
 def readable(layout: Layout) -> list[Service]:

@@ -8,7 +8,7 @@ import click
 
 from wakeport import facts, status
 from wakeport.cli import options
-from wakeport.cli.settled import load
+from wakeport.cli.settled import load_shared
 from wakeport.errors import InTheWay, NoRights
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, DOZING
@@ -28,7 +28,7 @@ SETTLES_WITHIN = 0.6
 def verb(name: str, force: bool) -> None:
     """Put NAME to sleep, and return when it is asleep. Whoever connects later wakes it again."""
     layout, systemd = Layout(), Systemd()
-    service = load(layout, name)
+    service = load_shared(layout, name)
     [report] = status.reports(layout, systemd, [service])
     if report["state"] == ASLEEP:
         _refuse_one_started_by_hand(service)

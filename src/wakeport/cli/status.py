@@ -8,13 +8,14 @@ from typing import Final
 
 import click
 
-from wakeport import status
+from wakeport import per_connection_status, status
 from wakeport.cli import options
 from wakeport.cli.rows import print_rows
 from wakeport.cli.settled import chosen, load
 from wakeport.errors import Problem
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
+from wakeport.per_connection import PER_CONNECTION
 from wakeport.service import Service
 from wakeport.span import roughly
 from wakeport.status import Report
@@ -94,6 +95,8 @@ def _what_next(report: Report, now: float) -> str:
         if retry_at and retry_at > now:
             return f"{reason}; next attempt in {roughly(retry_at - now)}"
         return f"{reason}; the next client makes the next attempt" if retry_at else str(reason)
+    if report["mode"] == PER_CONNECTION:
+        return per_connection_status.told(report["connections"])
     if report["state"] not in (AWAKE, DOZING):
         return ""
     if not report["owned"]:

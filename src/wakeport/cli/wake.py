@@ -10,7 +10,7 @@ import click
 
 from wakeport import needs
 from wakeport.cli import options
-from wakeport.cli.settled import load, readable
+from wakeport.cli.settled import load_shared, readable
 from wakeport.errors import BadInput, NoRights, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.lease import AWAKE, FAILED, Decoder, Malformed, Message, encode
@@ -29,7 +29,7 @@ BETWEEN = 0.1  # seconds before it asks again where a supervisor has just ended
 def verb(name: str, timeout: str | None) -> None:
     """Wake NAME, say what it waits for, and return when it is awake. It sleeps again when its time is up."""
     layout = Layout()
-    service = load(layout, name)
+    service = load_shared(layout, name)
     seconds = _seconds(timeout) if timeout else _deadline(layout, service)
     began = time.monotonic()
     said = ""

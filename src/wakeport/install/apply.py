@@ -26,6 +26,9 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
     called = names(service.name)
     try:
         host.provide()
+        if not {called.proxy, called.template}.isdisjoint(plan.gone):
+            # Or a client would start again what goes.
+            _stop(host, [unit for unit in plan.stop if unit == called.socket])
         retire.stop(host, called, plan.gone)
         for change in plan.changes:
             _put(change.path, change.new)
@@ -36,7 +39,8 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
             host.systemd.reload()
             retire.forget(host, plan.gone)
         _stop(host, [unit for unit in plan.stop if not _is_socket(unit)])
-        sockets = [called.lease, *([called.socket] if service.listener else [])]
+        sockets = [] if service.per_connection else [called.lease]
+        sockets += [called.socket] if service.listener else []
         host.systemd.enable(*sockets, *plan.keep)
         host.systemd.start(*sockets)
         host.verify([listener.on for listener in service.listener])
@@ -100,7 +104,8 @@ def _put_back(host: Host, plan: Plan, called: Names, failure: BaseException) -> 
     """As it was: old files, old sockets. What cannot be put back is noted on the failure."""
     new = [change.path.name for change in plan.changes if change.old is None and change.path.name in called]
     enabled = [name for name in new if name in called.installed and host.layout.unit(name).exists()]
-    steps: list[Callable[[], object]] = [lambda: _stop(host, [*plan.stop, *new])]
+    started = [called.instances if name == called.template else name for name in new]
+    steps: list[Callable[[], object]] = [lambda: _stop(host, [*plan.stop, *started])]
     if enabled:
         steps.append(lambda: host.systemd.disable(*enabled))
     steps += [partial(_put, change.path, change.old) for change in reversed(plan.changes)]
@@ -112,8 +117,9 @@ def _put_back(host: Host, plan: Plan, called: Names, failure: BaseException) -> 
         for name in (called.lease, called.socket)
         if name not in new and (name in plan.gone or host.layout.unit(name).exists())
     ]
-    if called.socket in plan.gone:
-        steps.append(lambda: host.systemd.enable(called.socket))
+    disabled = [name for name in (called.socket, called.lease) if name in plan.gone]
+    if disabled:
+        steps.append(lambda: host.systemd.enable(*disabled))
     if plan.changes and listened:
         steps.append(lambda: host.systemd.start(*listened))
     if plan.restart:

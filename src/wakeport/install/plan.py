@@ -55,15 +55,15 @@ def plan(layout: Layout, service: str, units: dict[str, str], settings: str | No
     called = names(service)
     unit_changes = [_change(layout.unit(name), text) for name, text in units.items()]
     refuse_foreign(unit_changes, service)
-    unit_changes += _no_longer(layout, service, [name for name in called.units if name not in units])
+    unit_changes += _no_longer(layout, service, [name for name in called.files if name not in units])
     gone = [change.path.name for change in unit_changes if change.new is None]
     old = dict.fromkeys(called, "") | {change.path.name: change.old or "" for change in unit_changes}
     new = dict.fromkeys(called, "") | {change.path.name: change.new or "" for change in unit_changes}
     changes = [change for change in changes + unit_changes if change.old != change.new]
-    stop = [name for name in _to_stop(called, old, new) if name not in gone]
+    stop = [name for name in _to_stop(called, old, new) if name in units]
     changed_proxy = old[called.proxy] != new[called.proxy] and called.proxy not in stop
     restart = [called.proxy] if changed_proxy and _hands_over(called, old, new) else []
-    renew = _exec(old, called) != _exec(new, called)
+    renew = _exec(old, called) != _exec(new, called) and called.supervisor not in gone
     keep = [name for name in called.keep if name in units]
     return Plan(service, changes, gone, stop, restart, renew, keep)
 
@@ -71,10 +71,13 @@ def plan(layout: Layout, service: str, units: dict[str, str], settings: str | No
 def removal(layout: Layout, service: str) -> Plan:
     """The way to nothing. The settings go last: while they stand, the command can be given again."""
     called = names(service)
-    units = [called.socket, called.proxy, called.lease, called.supervisor]
+    rest = [called.proxy, called.lease, called.supervisor]
+    each = _no_longer(layout, service, [called.template])
+    units = [called.socket] if each else [called.socket, *rest]
     changes = [Change(layout.unit(name), _read(layout.unit(name)), None) for name in units]
     refuse_foreign(changes, service)
-    changes += _no_longer(layout, service, called.keep)
+    changes += each
+    changes += _no_longer(layout, service, [*called.keep, *(rest if each else [])])
     changes.append(Change(layout.settings(service), _read(layout.settings(service)), None))
     changes = [change for change in changes if change.old is not None]
     return Plan(service, changes, units, [], [], renew=False, keep=[])

@@ -36,7 +36,7 @@ def remove(host: Host, plan: Plan) -> list[Path]:
 
 
 def _drop_ins(host: Host, service: str) -> list[Path]:
-    directories = [host.layout.drop_ins(name) for name in names(service).units]
+    directories = [host.layout.drop_ins(name) for name in names(service).files]
     for directory in directories:
         files.remove_empty(directory)
     return [path for directory in directories if directory.is_dir() for path in sorted(directory.iterdir())]

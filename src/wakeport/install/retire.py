@@ -11,9 +11,10 @@ from wakeport.units import Names
 
 def stop(host: Host, called: Names, units: Sequence[str]) -> None:
     """Stop and disable `units`, before their files are removed: then systemd knows where they are enabled."""
-    if units:
+    stopped = [called.instances if name == called.template else name for name in units]
+    if stopped:
         # What starts others first, and all in one job: nothing can wake what is being stopped.
-        host.systemd.stop(*sorted(units, key=lambda name: name.endswith(".service")))
+        host.systemd.stop(*sorted(stopped, key=lambda name: name.endswith(".service")))
     installed = [name for name in units if name in called.installed]
     if installed:
         host.systemd.disable(*installed)

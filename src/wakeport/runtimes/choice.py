@@ -30,5 +30,11 @@ def host(runtime: str) -> ModuleType:
     return _module(runtime, "host")
 
 
+def remove(runtime: str, container: str) -> bool:
+    """Remove it, running or not; False where there is none. Raises OSError."""
+    removed: bool = _module(runtime, "removal").remove(container)
+    return removed
+
+
 def _module(runtime: str, part: str) -> ModuleType:
     return __import__(f"wakeport.runtimes.{runtime}.{part}", fromlist=[part])

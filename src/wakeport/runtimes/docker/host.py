@@ -8,8 +8,8 @@ from wakeport.loop import Loop
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
 from wakeport.runtimes.docker.container import Inspected, unreachable_network
-from wakeport.runtimes.docker.engine import Engine
-from wakeport.runtimes.problems import RuntimeProblem
+from wakeport.runtimes.docker.engine import Engine, quoted
+from wakeport.runtimes.problems import Missing, Refused, RuntimeProblem
 
 ADVICE: Final = Advice(
     title="Docker",
@@ -21,6 +21,7 @@ ADVICE: Final = Advice(
     keep="make it anew without --rm",
 )
 AFTER: Final = ("docker.service", "docker.socket")  # units that the supervisor starts behind
+NO_SUCH_IMAGE: Final = 404
 WANTS: Final[tuple[str, ...]] = ()
 
 
@@ -34,8 +35,24 @@ def look(name: str) -> Container:
     loop = Loop()
     try:
         return Inspected(loop.run(Engine(loop).inspect(name)))
+    except Missing:
+        raise Missing(f"there is no container {name}") from None
     finally:
         loop.close()
+
+
+def has_image(name: str) -> bool:
+    """Raises RuntimeProblem."""
+    loop = Loop()
+    try:
+        loop.run(Engine(loop).call("GET", f"/images/{quoted(name)}/json"))
+    except Refused as problem:
+        if problem.status != NO_SUCH_IMAGE:
+            raise
+        return False
+    finally:
+        loop.close()
+    return True
 
 
 def why_unreachable(found: Container) -> str | None:
