@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import Lab, podman
+from tests.lab.services import eventually
 
 UP = ("running", "paused", "stopping")  # the last of them is its word while a stop is under way
 
@@ -32,8 +33,10 @@ class Podman:
         self._podman("stop", name)
 
     def kill(self, name: str) -> None:
+        """It returns before the container has ended, and somebody may start that again at once."""
+        before = self.started_at(name)
         self._podman("kill", name)
-        self._podman("wait", "--interval=10ms", name)  # kill itself does not
+        eventually("it has ended", lambda: name not in self.running() or self.started_at(name) != before)
 
     def restart(self, name: str) -> None:
         self._thaw(name)
