@@ -22,6 +22,7 @@ from bench.crowd import crowd
 from bench.ground import Ground
 from bench.relay_contenders import DEFAULT
 from bench.relay_contenders import NAMES as RELAYS
+from bench.runtimes import runtimes
 from lab import Lab
 
 ROUNDS = 11
@@ -63,17 +64,29 @@ class Run:
         return [contender for contender in self.contenders if contender.address is not None]
 
     def cold(self) -> dict[str, Any]:
-        rounds = cold(self.contenders, self.rounds, lambda number: self._tell("cold", number, self.rounds))
-        seconds = {name: [each[name].get("seconds") for each in rounds] for name in self.labels}
-        found = figures.summary(seconds, Bare.name)
+        return self._cold("cold", self.contenders)
+
+    def runtimes(self) -> dict[str, Any]:
+        """The same for Podman, beside its own program."""
+        taking_part = runtimes(self.ground)
+        for contender in taking_part:
+            contender.prepare()
+        return self._cold("runtimes", taking_part)
+
+    def _cold(self, part: str, taking_part: Sequence[Contender]) -> dict[str, Any]:
+        """Against the first of them."""
+        rounds = cold(taking_part, self.rounds, lambda number: self._tell(part, number, self.rounds))
+        labels = {each.name: each.label for each in taking_part}
+        seconds = {name: [each[name].get("seconds") for each in rounds] for name in labels}
+        found = figures.summary(seconds, taking_part[0].name)
         stages = {
-            contender.name: [each[contender.name].get("stages", {}) for each in rounds]
-            for contender in self.contenders
-            if any("called" in each[contender.name].get("stages", {}) for each in rounds)
+            name: [each[name].get("stages", {}) for each in rounds]
+            for name in labels
+            if any("called" in each[name].get("stages", {}) for each in rounds)
         }
-        self._show(tables.cold(found, self.labels))
+        self._show(tables.cold(found, labels))
         if stages:
-            self._show(tables.stages(stages, self.labels))
+            self._show(tables.stages(stages, labels))
         return {"rounds": rounds, "summary": {name: row._asdict() for name, row in found.items()}}
 
     def crowd(self) -> list[dict[str, Any]]:
@@ -145,6 +158,7 @@ PARTS: dict[str, Callable[[Run], Any]] = {
     "crowd": Run.crowd,
     "memory": Run.memory,
     "relay": Run.relay,
+    "runtimes": Run.runtimes,
 }
 
 

@@ -60,6 +60,11 @@ class Ground:
         """
         wanted = list(units)
         self._until(lambda: not self.engine.is_running(container), f"container {container} runs")
+        self.rest_without(wanted)
+
+    def rest_without(self, units: Iterable[str]) -> None:
+        """The same, where Docker has no part in it."""
+        wanted = list(units)
         self._until(lambda: not self._up(wanted), f"units are up: {' '.join(wanted)}")
         kept = self.networks_kept
         self._until(lambda: self._interfaces().count("veth") <= kept, "the container's network is there")

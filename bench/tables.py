@@ -18,7 +18,7 @@ Labels = Mapping[str, str]
 STAGES = {
     "process": "systemd has started the supervisor",
     "called": "the start call is sent",
-    "running": "Docker has started the container",
+    "running": "the runtime has started the container",
     "ready": "the container answers",
     "first byte": "the client has its first byte",
 }

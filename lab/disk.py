@@ -50,6 +50,8 @@ TAKEN_OUT = (
     "usr/local/*bin/dockerd",
     "usr/local/*bin/containerd*",
     "usr/local/*bin/runc",
+    "etc/containers/containers.conf*",
+    "etc/containers/storage.conf",
 )
 
 ACCOUNT_FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")

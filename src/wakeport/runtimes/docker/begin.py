@@ -37,7 +37,7 @@ def begin(container: str) -> Begun:
     """
     begun = Begun()
     try:
-        begun.attached = _call(attach_path(container))
+        begun.attached = post(SOCKET, attach_path(container))
         begun.attached.settimeout(ATTACH_PATIENCE)
         try:
             while b"\r\n\r\n" not in begun.answer:
@@ -47,7 +47,7 @@ def begin(container: str) -> Begun:
                 begun.answer += data
         except TimeoutError:
             return begun
-        begun.started = _call(start_path(container))
+        begun.started = post(SOCKET, start_path(container))
     except OSError as error:
         begun.error = error
     return begun
@@ -61,8 +61,8 @@ def start_path(container: str) -> str:
     return f"/containers/{container}/start"
 
 
-def _call(path: str) -> _socket.socket:
+def post(socket: str, path: str) -> _socket.socket:
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-    connection.connect(SOCKET)
+    connection.connect(socket)
     connection.send(f"POST {path} HTTP/1.1\r\nHost: docker\r\nContent-Length: 0\r\n\r\n".encode())
     return connection

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Inspection = dict[str, "Any"]
 
+CONNECT = "docker network connect bridge CONTAINER"
 KEPT_APART = ("macvlan", "ipvlan")  # drivers of networks that the kernel keeps apart from their own host
 
 
@@ -73,10 +74,10 @@ class Inspected(Container):
         return leads_there.get(own) or next(iter(leads_there.values()), None)
 
 
-def unreachable_network(mode: str, drivers: Mapping[str, str]) -> str | None:
+def unreachable_network(mode: str, drivers: Mapping[str, str], connect: str = CONNECT) -> str | None:
     """Why a container on network `mode` can never be reached from its host; None where it can.
 
-    `drivers` gives the driver of each network that the container is on.
+    `drivers` gives the driver of each network that the container is on; `connect` adds one that can.
     """
     if mode == "none":
         return (
@@ -86,7 +87,7 @@ def unreachable_network(mode: str, drivers: Mapping[str, str]) -> str | None:
         name, driver = next(iter(drivers.items()))
         return (
             f'its network "{name}" is of the {driver} kind, which the kernel keeps apart from its own host; '
-            f"add a second one: docker network connect bridge CONTAINER"
+            f"add a second one: {connect}"
         )
     return None
 

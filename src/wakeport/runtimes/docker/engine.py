@@ -1,6 +1,6 @@
-"""One conversation with the Docker Engine: HTTP/1.1 over its Unix socket, a connection a call.
+"""One conversation with the Docker Engine, or with whoever speaks as it does: HTTP/1.1 over a Unix socket.
 
-No version is sent: the Engine then speaks its newest. Versions from 20.10 (API
+A connection a call. No version is sent: the Engine then speaks its newest. Versions from 20.10 (API
 1.41) to 29 (which refuses anything below 1.44) answer all calls used here alike.
 """
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+TITLE = "Docker"  # what people call it
+
 ANSWER_WITHIN = 10.0  # seconds for calls that should answer at once; an Engine that starts takes one or two
 HEAD_MAX = 65536
 READ_SIZE = 65536
@@ -26,9 +28,12 @@ READ_SIZE = 65536
 class Exchange:
     """A request that was sent and the answer that comes: its head, then its body piece by piece."""
 
-    def __init__(self, loop: Loop, connection: socket.socket, received: bytes = b"") -> None:
+    def __init__(
+        self, loop: Loop, connection: socket.socket, received: bytes = b"", title: str = TITLE
+    ) -> None:
         connection.setblocking(False)
         self.loop = loop
+        self.title = title
         self.connection = connection
         self.received = received
         self.status = 0
@@ -43,7 +48,7 @@ class Exchange:
         while b"\r\n\r\n" not in self.received:
             data = await self._receive()
             if not data or len(self.received) > HEAD_MAX:
-                raise Unreachable("Docker hung up before it answered")
+                raise Unreachable(f"{self.title} hung up before it answered")
             self.received += data
         head, _, self.received = self.received.partition(b"\r\n\r\n")
         status_line, *lines = head.decode("latin-1").split("\r\n")
@@ -69,7 +74,7 @@ class Exchange:
             data = await self._receive()
         if self.left is not None:
             if not data:
-                raise Unreachable("Docker hung up in the middle of an answer")
+                raise Unreachable(f"{self.title} hung up in the middle of an answer")
             self.left -= len(data)
         return data
 
@@ -95,7 +100,7 @@ class Exchange:
     async def _more(self) -> None:
         data = await self._receive()
         if not data:
-            raise Unreachable("Docker hung up in the middle of an answer")
+            raise Unreachable(f"{self.title} hung up in the middle of an answer")
         self.received += data
 
     async def _receive(self) -> bytes:
@@ -105,7 +110,7 @@ class Exchange:
             except BlockingIOError:
                 await self.loop.readable(self.connection.fileno())
             except OSError as error:
-                raise Unreachable(f"Docker hung up: {error.strerror}") from error
+                raise Unreachable(f"{self.title} hung up: {error.strerror}") from error
 
     def close(self) -> None:
         self.connection.close()
@@ -114,9 +119,10 @@ class Exchange:
 class Engine:
     """The Engine behind `path`. Raises Unreachable, Missing (404) or Refused (other statuses from 400 on)."""
 
-    def __init__(self, loop: Loop, path: str = SOCKET) -> None:
+    def __init__(self, loop: Loop, path: str = SOCKET, title: str = TITLE) -> None:
         self.loop = loop
         self.path = path
+        self.title = title
 
     async def open(self, method: str, path: str, body: object = None) -> Exchange:
         """Send a request and read the answer's head; the caller reads on, and closes."""
@@ -124,7 +130,7 @@ class Engine:
         try:
             await exchange.head()
             if exchange.status >= 400:
-                raise problem(exchange.status, await exchange.body())
+                raise await self.refusal(exchange)
         except BaseException:
             exchange.close()
             raise
@@ -135,7 +141,7 @@ class Engine:
         try:
             return await self.loop.within(within, self._call(method, path, body))
         except TimeoutError as error:
-            raise Unreachable(f"Docker did not answer {method} {path} within {within:.0f} s") from error
+            raise Unreachable(f"{self.title} did not answer {method} {path} within {within:.0f} s") from error
 
     async def _call(self, method: str, path: str, body: object) -> Any:
         exchange = await self.open(method, path, body)
@@ -173,21 +179,27 @@ class Engine:
             connection.sendall(head.encode() + b"\r\n" + content)
         except OSError as error:
             connection.close()
-            raise unreachable(error, self.path) from error
-        return Exchange(self.loop, connection)
+            raise self.unreachable(error) from error
+        return self.exchange(connection)
+
+    def exchange(self, connection: socket.socket, received: bytes = b"") -> Exchange:
+        """The exchange of a request that was sent already, as far as it has come."""
+        return Exchange(self.loop, connection, received, self.title)
+
+    async def refusal(self, exchange: Exchange) -> RuntimeProblem:
+        return problem(exchange.status, await exchange.body(), self.title)
+
+    def unreachable(self, error: OSError) -> Unreachable:
+        return Unreachable(f"{self.title} does not answer on {self.path}: {error.strerror or error}")
 
 
-def unreachable(error: OSError, path: str = SOCKET) -> Unreachable:
-    return Unreachable(f"Docker does not answer on {path}: {error.strerror or error}")
-
-
-def problem(status: int, body: bytes) -> RuntimeProblem:
+def problem(status: int, body: bytes, title: str = TITLE) -> RuntimeProblem:
     """The Engine's refusal as an exception: its own words, on one line."""
     try:
         message = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         message = body.decode(errors="replace")
-    message = " ".join(message.split()) or f"Docker answered {status}"
+    message = " ".join(message.split()) or f"{title} answered {status}"
     return Missing(message) if status == 404 and "container" in message.lower() else Refused(message, status)
 
 

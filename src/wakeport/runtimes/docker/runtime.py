@@ -18,9 +18,9 @@ from wakeport.runtimes.changes import (
     STARTED,
     THAWED,
 )
-from wakeport.runtimes.docker.begin import Begun, start_path
-from wakeport.runtimes.docker.container import Inspected, unreachable_network
-from wakeport.runtimes.docker.engine import Engine, Exchange, problem, quoted, unreachable
+from wakeport.runtimes.docker.begin import SOCKET, Begun, start_path
+from wakeport.runtimes.docker.container import CONNECT, Inspected, unreachable_network
+from wakeport.runtimes.docker.engine import TITLE, Engine, Exchange, quoted
 from wakeport.runtimes.docker.output import copy_frames, copy_raw
 from wakeport.runtimes.problems import Missing, Refused
 
@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
+    from typing import Any
 
     from wakeport.runtimes.container import Container, Target
 
@@ -48,16 +49,27 @@ END_WITHIN = 2.0  # seconds for the Engine to see that a container has ended
 ASK_EVERY = 0.01  # seconds, meanwhile; a restart policy waits ten times as long, so no end is missed
 STOP_MARGIN = 15.0  # seconds beyond the container's own stop timeout, for the Engine to kill and clean up
 
-OF_DOCKER = {"bridge", "host", "none"}  # networks whose driver need not be asked for, at a call each
+# Networks whose driver need not be asked for, at a call each.
+OF_DOCKER = frozenset({"bridge", "host", "none"})
 
 
 class Runtime:
-    """One container, by its name. Every call raises Unreachable, Missing or Refused."""
+    """One container, by its name. Every call raises Unreachable, Missing or Refused.
+
+    What stands first is what others have differently who speak as the Engine does.
+    """
+
+    path = SOCKET
+    title = TITLE
+    connect = CONNECT
+    own_networks = OF_DOCKER
+    refuses_frozen = 409  # the answer to the start of one that is paused
+    inspected = Inspected
 
     def __init__(self, loop: Loop, name: str, begun: Begun | None = None) -> None:
         self.loop = loop
         self.name = name
-        self.engine = Engine(loop)
+        self.engine = Engine(loop, self.path, self.title)
         self.begun = begun or Begun()
         self.attached = self._exchange(self.begun.attached, self.begun.answer)
         self.starting = self._exchange(self.begun.started)
@@ -65,7 +77,7 @@ class Runtime:
         self.asked = self.starting is not None  # to start it: that may yet happen, whatever came of the call
 
     def _exchange(self, raw: _socket.socket | None, received: bytes = b"") -> Exchange | None:
-        return Exchange(self.loop, socket.socket(fileno=raw.detach()), received) if raw else None
+        return self.engine.exchange(socket.socket(fileno=raw.detach()), received) if raw else None
 
     async def start(self) -> bool:
         """Finish the start call that `begin` sent, or make it. False where the container ran already.
@@ -74,7 +86,7 @@ class Runtime:
         """
         self.has_thawed = False
         if self.begun.error is not None:
-            raise unreachable(self.begun.error) from self.begun.error
+            raise self.engine.unreachable(self.begun.error) from self.begun.error
         if self.attached is not None:
             await self.attached.head()
         exchange = self.starting or await self.engine.send("POST", start_path(self.name))
@@ -82,11 +94,11 @@ class Runtime:
         try:
             if await exchange.head() < 400:
                 return exchange.status != 304
-            refusal = problem(exchange.status, await exchange.body())
+            refusal = await self.engine.refusal(exchange)
         finally:
             exchange.close()
-        # The Engine answers 409 to the start of a paused container; since then somebody may have thawed it.
-        if exchange.status == 409 and (found := await self.look()).running:
+        # Since then somebody may have thawed it.
+        if exchange.status == self.refuses_frozen and (found := await self.look()).running:
             await self.thaw(found)
             return False
         raise refusal
@@ -118,7 +130,7 @@ class Runtime:
         await self.engine.call("POST", f"/containers/{container}/unpause")
 
     async def look(self, name: str = "") -> Inspected:
-        return Inspected(await self.engine.inspect(name or self.name))
+        return self.inspected(await self.engine.inspect(name or self.name))
 
     async def exists(self, container_id: str) -> bool:
         try:
@@ -139,10 +151,14 @@ class Runtime:
     async def _address(self, owner: Inspected) -> str:
         while owner.shares_network_of:
             owner = await self.look(owner.shares_network_of)
-        drivers = {} if set(owner.networks) <= OF_DOCKER else await self.engine.drivers(owner.networks)
+        known = set(owner.networks) <= self.own_networks
+        drivers = {} if known else await self.engine.drivers(owner.networks)
         address = owner.address(drivers)
         if address is None:
-            why = unreachable_network(owner.network_mode, drivers) or "it has no address on any network"
+            why = (
+                unreachable_network(owner.network_mode, drivers, self.connect)
+                or "it has no address on any network"
+            )
             raise Refused(f'container "{owner.name}" cannot be reached: {why}')
         return address
 
@@ -205,23 +221,31 @@ class Runtime:
 
     async def changes(self, tell: Callable[[str], None]) -> None:
         """Tell every event of a container of this name, in the words of changes.py, until the Engine goes."""
-        filters = quoted(json.dumps({"type": ["container"], "container": [self.name]}))
-        stream = await self.engine.open("GET", f"/events?filters={filters}")
+        stream = await self.engine.open("GET", self.events_path())
         tell(LISTENING)
+        await self.follow(stream, tell)
+
+    def events_path(self) -> str:
+        filters = quoted(json.dumps({"type": ["container"], "container": [self.name]}))
+        return f"/events?filters={filters}"
+
+    async def follow(self, stream: Exchange, tell: Callable[[str], None]) -> None:
         pending = b""
         try:
             while data := await stream.read():
                 *lines, pending = (pending + data).split(b"\n")
                 for event in map(json.loads, filter(None, lines)):
-                    attributes = event["Actor"]["Attributes"]
                     # The Engine's filter matches by prefix: "web" hears of "web2" too.
-                    if attributes.get("name") != self.name:
-                        continue
-                    if attributes.get("exitCode") == SIGKILLED:
-                        tell(KILLED)
-                    tell(WORDS.get(event["Action"], OTHER))
+                    if event["Actor"]["Attributes"].get("name") == self.name:
+                        for word in await self.told(event):
+                            tell(word)
         finally:
             stream.close()
+
+    async def told(self, event: dict[str, Any]) -> list[str]:
+        """What an event says in the words of changes.py."""
+        killed = event["Actor"]["Attributes"].get("exitCode") == SIGKILLED
+        return [*([KILLED] if killed else []), WORDS.get(event["Action"], OTHER)]
 
     async def execute(self, command: str) -> int:
         """The exit code of `command` run inside the container, without a shell; its output is dropped."""

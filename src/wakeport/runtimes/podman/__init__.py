@@ -1,0 +1,1 @@
+"""Podman, of root: its service speaks Docker's API, mostly."""

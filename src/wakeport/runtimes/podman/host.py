@@ -1,0 +1,53 @@
+"""What the command line has to know of Podman: its container, what to advise, and what its units name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wakeport.loop import Loop
+from wakeport.runtimes.advice import Advice
+from wakeport.runtimes.container import Container
+from wakeport.runtimes.docker.container import unreachable_network
+from wakeport.runtimes.docker.engine import Engine
+from wakeport.runtimes.podman.begin import SOCKET, TITLE
+from wakeport.runtimes.podman.container import CONNECT, PodmanInspected
+from wakeport.runtimes.problems import RuntimeProblem
+
+ADVICE: Final = Advice(
+    title=TITLE,
+    make="podman create --name {name} IMAGE makes one; wakeport sees those of root alone",
+    reach="systemctl enable --now podman.socket",
+    ask="podman inspect {name} tells more",
+    stop="podman stop {name}",
+    leave_at_boot="systemctl disable podman-restart.service, or make it anew without --restart",
+    keep="make it anew without --rm",
+)
+AFTER: Final = ("podman.service", "podman.socket")  # units that the supervisor starts behind
+WANTS: Final = ("podman.socket",)
+
+
+def journal(_name: str) -> list[str]:
+    """The units that its output is found under, beside its supervisor's."""
+    return []
+
+
+def look(name: str) -> Container:
+    """Raises RuntimeProblem."""
+    loop = Loop()
+    try:
+        return PodmanInspected(loop.run(Engine(loop, SOCKET, TITLE).inspect(name)))
+    finally:
+        loop.close()
+
+
+def why_unreachable(found: Container) -> str | None:
+    """Why the host can never reach it; None where it can, or where nobody can tell."""
+    assert isinstance(found, PodmanInspected), "looked at by another runtime"
+    loop = Loop()
+    try:
+        drivers = loop.run(Engine(loop, SOCKET, TITLE).drivers(found.networks))
+    except RuntimeProblem:
+        drivers = {}
+    finally:
+        loop.close()
+    return unreachable_network(found.network_mode, drivers, CONNECT)

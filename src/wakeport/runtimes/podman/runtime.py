@@ -1,0 +1,108 @@
+"""How the supervisor handles a Podman container: what Podman does otherwise than the Docker Engine."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from wakeport.loop import Future, Loop
+from wakeport.runtimes.changes import ENDED, KILLED, LISTENING, ORDERED, OUT_OF_MEMORY, STARTED
+from wakeport.runtimes.docker.runtime import Runtime as DockerRuntime
+from wakeport.runtimes.podman.begin import SOCKET, TITLE
+from wakeport.runtimes.podman.by_hand import is_stopping
+from wakeport.runtimes.podman.container import CONNECT, PodmanInspected
+from wakeport.runtimes.problems import Refused, RuntimeProblem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from wakeport.runtimes.container import Container
+    from wakeport.runtimes.docker.begin import Begun
+
+ORDERS = {"restart", "remove"}  # podman-events(1); "stop" is there too, and 4.3 never says it
+SIGTERMED = "143"  # 128 + 15, the exit code of a container that a SIGTERM ended: hardly its own
+
+
+class Runtime(DockerRuntime):
+    path = SOCKET
+    title = TITLE
+    connect = CONNECT
+    own_networks = frozenset({"podman"})
+    refuses_frozen = 500
+    inspected = PodmanInspected
+
+    def __init__(self, loop: Loop, name: str, begun: Begun | None = None) -> None:
+        super().__init__(loop, name, begun)
+        self.start_is_over: Future[None] = Future()
+        if self.starting is None:
+            self.start_is_over.set(None)
+        self.ended_by_hand = False
+        self.seen_running = 0  # nanoseconds since 1970: when it was last looked at and ran
+
+    async def start(self) -> bool:
+        """Where it is being stopped, Podman refuses to start it: then right after its end."""
+        try:
+            while True:
+                try:
+                    return await super().start()
+                except Refused:
+                    found = await self.look()
+                    if not found.stopping:
+                        raise
+                    await self.ended(found)
+                    await self.end(found)
+        finally:
+            self.start_is_over.set(None)
+
+    async def look(self, name: str = "") -> PodmanInspected:
+        at = time.time_ns()
+        found = await super().look(name)
+        assert isinstance(found, PodmanInspected), "made by `inspected`"
+        if found.running and found.name == self.name:
+            self.seen_running = at
+        return found
+
+    async def ended(self, container: Container) -> None:
+        await super().ended(container)
+        self.ended_by_hand = is_stopping()
+
+    async def changes(self, tell: Callable[[str], None]) -> None:
+        """Podman answers this call only when there is something to tell, and then from `since` on.
+
+        So it need not be made while the first client waits: Podman would search the journal beside the start.
+        """
+        since = time.time_ns()
+        tell(LISTENING)
+        await self.start_is_over
+        path = f"{self.events_path()}&since={since // 10**9}.{since % 10**9:09d}"
+        stream = await self.engine.send("GET", path)
+        try:
+            if await stream.head() >= 400:
+                raise await self.engine.refusal(stream)
+        except BaseException:
+            stream.close()
+            raise
+        await self.follow(stream, tell)
+
+    async def told(self, event: dict[str, Any]) -> list[str]:
+        if event["Action"] in ORDERS:
+            return [ORDERED]
+        words = await super().told(event)
+        # Its events come through the journal, up to a second late: what is known already is no news.
+        if words[-1] in (STARTED, ENDED) and event["timeNano"] < self.seen_running:
+            return []
+        if ENDED in words:
+            ordered = self.ended_by_hand or event["Actor"]["Attributes"].get("exitCode") == SIGTERMED
+            if ordered:
+                words.insert(0, ORDERED)
+            elif KILLED in words and await self._was_out_of_memory():
+                words.insert(0, OUT_OF_MEMORY)
+        return words
+
+    async def _was_out_of_memory(self) -> bool:
+        """There is no event for that."""
+        with contextlib.suppress(RuntimeProblem):
+            return (await self.look()).out_of_memory
+        return False
