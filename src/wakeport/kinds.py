@@ -9,7 +9,7 @@ from typing import Any, Final
 from wakeport.keep.windows import Window
 from wakeport.span import Span
 
-RUNTIMES: Final = ("docker", "unit")
+RUNTIMES: Final = ("docker", "lxc", "nspawn", "unit")
 OWN, CLASSIC = PROXIES = ("wakeport", "systemd-socket-proxyd")
 
 CLIENTS_MAX: Final = 1_000_000  # beyond any limit of descriptors that a process gets

@@ -47,10 +47,14 @@ def drop_layer(lab: Lab, name: str, at: str) -> None:
     lab.run(["sh", "-c", f"umount --lazy {at} 2>/dev/null; rm -rf {LAYERS}/{name} {at}"], check=False)
 
 
+def bridge(lab: Lab) -> None:
+    lab.run(["sh", "-c", _MAKE_BRIDGE])
+
+
 def namespace(lab: Lab, name: str, number: int) -> str:
     """A network namespace on the bridge, with the address NETWORK.number; its path."""
     inside = f"ip netns exec {name}"
-    lab.run(["sh", "-c", f"""{_MAKE_BRIDGE}"""])
+    bridge(lab)
     lab.run(
         [
             "sh",
