@@ -11,16 +11,6 @@ from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
 
 _NUMBERS = itertools.count(2)
 
-# LXC splits what it is to run at every blank, and knows no quotes. Of python's image a file says it instead.
-RUN = "/run-command.py"
-_RUN = """#!/usr/bin/python3 -IS
-import os
-command = {command!r}
-os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
-os.execvp(command[0], command)
-"""
-FOREGROUND = "daemon off;\n"  # and so nginx has it in its configuration
-
 
 class Lxc:
     runtime = "lxc"
@@ -40,7 +30,7 @@ class Lxc:
             f"{self._home(name)}/config",
             f"lxc.uts.name = {name}",
             f"lxc.rootfs.path = dir:{self._root(name)}",
-            f"lxc.init.cmd = {self._program(name, image, list(command))}",
+            f"lxc.init.cmd = {rootfs.program(self.lab, self._root(name), image, command)}",
             *(f"lxc.environment = {key}={value}" for key, value in rootfs.ENVIRONMENT.items()),
             "lxc.mount.auto = proc:mixed sys:mixed",
             "lxc.pty.max = 16",
@@ -123,17 +113,6 @@ class Lxc:
     def clean_up(self) -> None:
         for name in list(self.made):
             self.remove(name)
-
-    def _program(self, name: str, image: str, command: list[str]) -> str:
-        if not command and image == "nginx":
-            configuration = rootfs.host_path(self.lab, f"{self._root(name)}/etc/nginx/nginx.conf")
-            configuration.write_text(FOREGROUND + configuration.read_text())
-            return "/usr/sbin/nginx"
-        if image == "nginx":
-            return " ".join(command)
-        self._write(f"{self._root(name)}{RUN}", _RUN.format(command=command or rootfs.COMMANDS[image]))
-        rootfs.host_path(self.lab, f"{self._root(name)}{RUN}").chmod(0o755)
-        return RUN
 
     def _info(self, name: str, what: str) -> str:
         return self.lab.run(["lxc-info", "--no-humanize", what, f"--name={name}"], check=False).stdout.strip()

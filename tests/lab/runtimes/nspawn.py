@@ -8,7 +8,6 @@ from pathlib import Path
 
 from lab import Lab
 from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
-from wakeport.quoting import command as quoted
 
 _NUMBERS = itertools.count(2)
 
@@ -32,6 +31,7 @@ class Nspawn:
         self.made[name] = image, f"machine{number}"
         rootfs.bridge(self.lab)
         rootfs.layer(self.lab, image, self.made[name][1], self._root(name))
+        program = rootfs.program(self.lab, self._root(name), image, command)
         self._write(GIVE_ADDRESS, _GIVE_ADDRESS)
         environment = [f"Environment={key}={value}" for key, value in rootfs.ENVIRONMENT.items()]
         # Without a signal of its own systemd-nspawn kills it at once.
@@ -39,7 +39,7 @@ class Nspawn:
         self._write(
             self._settings(name),
             *("[Exec]", "Boot=no", "ProcessTwo=yes", "PrivateUsers=no", "LinkJournal=no", *signal),
-            *(*environment, f"Parameters={_words(command or rootfs.COMMANDS[image])}"),
+            *(*environment, f"Parameters={program}"),
             *("[Network]", f"Bridge={rootfs.BRIDGE}"),
         )
         lines = ["[Service]", f"ExecStartPost=/bin/sh {GIVE_ADDRESS} {rootfs.NETWORK}.{number}"]
@@ -143,8 +143,3 @@ class Nspawn:
         return self.lab.run(
             ["systemctl", "show", "--value", f"--property={key}", self._unit(name)]
         ).stdout.strip()
-
-
-def _words(command: Sequence[str]) -> str:
-    """Quoted as in a unit file, in which alone % and $ mean something."""
-    return quoted(*command).replace("%%", "%").replace("$$", "$")

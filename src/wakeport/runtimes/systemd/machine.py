@@ -15,7 +15,7 @@ from wakeport.runtimes.cgroup import group_of
 from wakeport.runtimes.changes import FROZEN, THAWED
 from wakeport.runtimes.first_process import first_process
 from wakeport.runtimes.freezer import Watch, is_frozen, set_frozen
-from wakeport.runtimes.problems import Missing, Refused
+from wakeport.runtimes.problems import Refused
 from wakeport.runtimes.systemd.program import run
 from wakeport.runtimes.systemd.runtime import UnitRuntime
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wakeport.runtimes.container import Container
     from wakeport.runtimes.systemd.unit import Unit
 
+NOT_THERE = 1  # what a command says for whose container there is no process; its end is told elsewhere
 LOOK_EVERY = 0.002  # seconds, for a first process that is not there yet; a look at proc costs 0.05 ms
 
 
@@ -85,7 +86,7 @@ class MachineRuntime(UnitRuntime):
 
         found = await self.look()
         if not found.pid:
-            raise Missing(f"{self.name} does not run")
+            return NOT_THERE
         return await run(self.loop, [*self.entering(found), *shlex.split(command)])
 
     def entering(self, unit: Unit) -> list[str]:
