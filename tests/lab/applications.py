@@ -6,8 +6,9 @@ from typing import Final
 
 from lab.images import PAGE
 
-# The first process of a container ignores SIGTERM unless it says otherwise.
+# The first process of a container ignores SIGTERM unless it says otherwise, and that of a service does not.
 OBEDIENT: Final = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit())\n"
+STUBBORN: Final = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 
 
 def web_server(
@@ -30,7 +31,7 @@ server = http.server.ThreadingHTTPServer(("", 80), Page)
 """
     if ends_after is not None:
         program += f"threading.Timer({ends_after}, lambda: os._exit(3)).start()\n"
-    return ["python3", "-c", f"{OBEDIENT if obedient else ''}{program}server.serve_forever()"]
+    return ["python3", "-c", f"{OBEDIENT if obedient else STUBBORN}{program}server.serve_forever()"]
 
 
 def deaf() -> list[str]:
@@ -40,7 +41,7 @@ def deaf() -> list[str]:
 
 def stubborn() -> list[str]:
     """Never listens either, and ends only when it is killed."""
-    return ["python3", "-c", "import signal; signal.pause()"]
+    return ["python3", "-c", f"{STUBBORN}signal.pause()"]
 
 
 def ends_at_once() -> list[str]:

@@ -9,25 +9,14 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from tests.lab import clients
 from tests.lab.runtimes import Containers
+from tests.lab.waiting import PATIENCE, eventually
 from wakeport.units import names
 
 RELAY, CLASSIC = SHAPES = ("wakeport", "systemd-socket-proxyd")  # the values of `proxy`
-
-PATIENCE: Final = 60.0  # seconds; how long a state may take to come that has no time of its own
-
-
-def eventually(what: str, holds: Callable[[], object], within: float = PATIENCE) -> float:
-    """Wait until `holds()`, and return the seconds it took; a state in another machine sends no event."""
-    began = time.monotonic()
-    while not holds():
-        waited = time.monotonic() - began
-        assert waited < within, f"{what}: not within {within:g} s"
-        time.sleep(min(0.02 + waited / 50, 0.25))
-    return time.monotonic() - began
 
 
 class Service:

@@ -6,8 +6,9 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import accepts, ask, connect, get, trickle
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
 from tests.lab.traces import files_and_accounts
+from tests.lab.waiting import eventually
 
 
 def edit(service: Service, before: str, after: str) -> None:

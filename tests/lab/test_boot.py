@@ -13,7 +13,8 @@ from tests.lab.clients import accepts, ask, connect, get
 from tests.lab.programs import python
 from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.runtimes.docker import Docker
-from tests.lab.services import SHAPES, AddService, Service, eventually
+from tests.lab.services import SHAPES, AddService, Service
+from tests.lab.waiting import eventually
 
 # Seconds: the lab's own shutdown takes 2 to 3. systemd kills what hangs only after 90.
 DOWN_WITHIN = 30

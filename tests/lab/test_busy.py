@@ -12,7 +12,8 @@ from tests.lab import clients
 from tests.lab.applications import OBEDIENT
 from tests.lab.programs import ECHOES, POURS, python
 from tests.lab.runtimes import DIES_AT_ONCE
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 FEW_BYTES = 'connections = "1K in 1s"'
 

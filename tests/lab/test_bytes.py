@@ -15,7 +15,7 @@ from lab import Lab
 from tests.lab.programs import COUNTS, ECHOES, GREETS, LISTENS_ON, POURS, python
 from tests.lab.rounds import rounds
 from tests.lab.runtimes import DIES_AT_ONCE
-from tests.lab.services import eventually
+from tests.lab.waiting import eventually
 
 SOCKET_PATH = "run/web.sock"
 PATIENCE = 60.0  # seconds without a single byte

@@ -8,7 +8,8 @@ import pytest
 
 from tests.lab import applications, clients
 from tests.lab.rounds import promised, rounds
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 DOCKER = "docker.service"
 DOCKER_SOCKET = "docker.socket"

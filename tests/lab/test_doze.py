@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tests.lab import clients
-from tests.lab.services import AddService, eventually
+from tests.lab.services import AddService
+from tests.lab.waiting import eventually
 from wakeport.proxy.traffic import SEEN_AFTER
 
 

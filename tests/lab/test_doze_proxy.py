@@ -15,8 +15,9 @@ from tests.lab import clients
 from tests.lab import test_udp as udp
 from tests.lab.programs import ECHOES, SAYS_DATAGRAMS_BACK, python
 from tests.lab.runtimes import DIES_AT_ONCE
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
 from tests.lab.settings import service_from
+from tests.lab.waiting import eventually
 
 SILENT = '[busy]\nconnections = "1K in 1s"\nsilent = "doze"'
 

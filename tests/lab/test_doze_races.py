@@ -18,7 +18,8 @@ from tests.lab.applications import web_server
 from tests.lab.programs import ECHOES, python
 from tests.lab.rounds import rounds
 from tests.lab.runtimes import DIES_AT_ONCE
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 DOCKER = "docker.service"
 

@@ -13,7 +13,8 @@ import pytest
 from tests.lab.applications import deaf, stubborn, web_server
 from tests.lab.rounds import promised
 from tests.lab.runtimes import STOP_TIMEOUT
-from tests.lab.services import PATIENCE, AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import PATIENCE, eventually
 
 
 @pytest.mark.every_runtime

@@ -11,7 +11,8 @@ from tests.lab.applications import ends_at_once, web_server
 from tests.lab.clients import Answer
 from tests.lab.rounds import promised, rounds
 from tests.lab.runtimes import Containers
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 ATTEMPTS_AT_MOST = 5  # in ten seconds: at 0, 1, 3 and 7 s, and one for luck
 A_MOMENT = promised(1.0)  # seconds within which a client hears what is known

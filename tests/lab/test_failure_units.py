@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import clients
-from tests.lab.services import AddService, eventually
+from tests.lab.services import AddService
+from tests.lab.waiting import eventually
 
 USUAL_LIMIT = 5  # starts, after which systemd gives up on a unit: systemd-system.conf(5)
 

@@ -14,8 +14,9 @@ from lab import Lab
 from lab.images import PAGE
 from tests.lab.clients import ask, connect, get
 from tests.lab.rounds import rounds
-from tests.lab.services import Service, eventually
+from tests.lab.services import Service
 from tests.lab.settings import service_from
+from tests.lab.waiting import eventually
 
 STRANGERS = rounds(1000, 10_000)
 

@@ -14,7 +14,8 @@ from tests.lab import clients
 from tests.lab.programs import python
 from tests.lab.rounds import rounds
 from tests.lab.runtimes import DIES_AT_ONCE
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 from wakeport.errors import NoRights
 from wakeport.history import GIB, HOUR
 from wakeport.span import roughly

@@ -8,7 +8,8 @@ import pytest
 
 from tests.lab import clients
 from tests.lab.rounds import promised
-from tests.lab.services import AddService, eventually
+from tests.lab.services import AddService
+from tests.lab.waiting import eventually
 
 IDLE = 3.0  # seconds
 

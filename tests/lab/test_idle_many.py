@@ -9,7 +9,8 @@ from lab import Lab
 from tests.lab import clients
 from tests.lab.rounds import rounds
 from tests.lab.runtimes.docker import Docker
-from tests.lab.services import Service, eventually
+from tests.lab.services import Service
+from tests.lab.waiting import eventually
 
 MANY = rounds(12, full=200)
 IDLE = 4.0  # seconds

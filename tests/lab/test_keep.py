@@ -13,8 +13,9 @@ import pytest
 from lab import Lab
 from tests.lab.clients import get
 from tests.lab.runtimes.docker import Docker
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
 from tests.lab.traces import files_and_accounts
+from tests.lab.waiting import eventually
 from wakeport.supervisor.record import FORGIVEN_AFTER
 
 # Seconds. A decision to stop is seen only when something looks; what comes too early is never excused.

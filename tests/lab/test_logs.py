@@ -9,7 +9,8 @@ import pytest
 from lab import Lab
 from tests.lab.clients import connect
 from tests.lab.programs import python
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 COUNT = 10_000
 

@@ -14,8 +14,9 @@ from lab import Lab
 from tests.lab.applications import deaf, ends_at_once, web_server
 from tests.lab.clients import ask, connect, get
 from tests.lab.runtimes.docker import Docker
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
 from tests.lab.traces import files_and_accounts
+from tests.lab.waiting import eventually
 
 ATTEMPTS_AT_MOST = 5  # in ten seconds: at 0, 1, 3 and 7 s, and one for luck
 

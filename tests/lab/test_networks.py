@@ -8,7 +8,8 @@ import pytest
 
 from lab import Lab
 from tests.lab.runtimes.docker import Docker
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 MACVLAN = ["--driver=macvlan", "--opt=parent=test-here"]
 

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tests.lab.clients import ask, connect
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 IDLE = 1.0  # seconds, of every service here
 

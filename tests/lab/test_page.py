@@ -16,7 +16,8 @@ from tests.lab.browser import Browser, browser
 from tests.lab.clients import connect
 from tests.lab.programs import WAKES_SLOWLY, python
 from tests.lab.runtimes import DIES_AT_ONCE
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 WAKING = "web is waking up"
 APPLICATION = "The application"

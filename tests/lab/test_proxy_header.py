@@ -10,8 +10,9 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import REQUEST
-from tests.lab.services import Service, eventually
+from tests.lab.services import Service
 from tests.lab.settings import service_from
+from tests.lab.waiting import eventually
 
 # Says whom it serves, and writes it to its log.
 NGINX = """

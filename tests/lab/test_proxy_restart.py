@@ -19,7 +19,8 @@ from tests.lab.programs import ECHOES, TWO_PORTS, python
 from tests.lab.rounds import rounds
 from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.runtimes.docker import Docker
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 RESTARTS = rounds(3, 10)
 TRANSFERS = rounds(50, 200)

@@ -8,7 +8,8 @@ import pytest
 
 from lab import Lab
 from tests.lab.applications import web_server
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 NEW_PAGE = "This is the new one.\n"
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.lab.fleet import fleet, run
 from tests.lab.rounds import rounds
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 from wakeport.proxy.linger import RELEASE_AFTER
 
 COUNT = rounds(200, full=2000)

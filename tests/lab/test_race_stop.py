@@ -10,7 +10,8 @@ from tests.lab import clients
 from tests.lab.applications import web_server
 from tests.lab.rounds import rounds
 from tests.lab.runtimes import STOP_TIMEOUT
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 BEFORE, AFTER = 0.2, 0.8  # seconds around the decision to stop; a stop takes about 0.3
 EVERY = 0.02  # seconds from one client to the next

@@ -8,7 +8,8 @@ from itertools import permutations
 import pytest
 
 from tests.lab.rounds import rounds
-from tests.lab.services import AddService, eventually
+from tests.lab.services import AddService
+from tests.lab.waiting import eventually
 
 
 @pytest.mark.every_runtime

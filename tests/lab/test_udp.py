@@ -12,7 +12,8 @@ from tests.lab.clients import connect
 from tests.lab.programs import SAYS_DATAGRAMS_BACK, python
 from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.runtimes.docker import Docker
-from tests.lab.services import Service, eventually
+from tests.lab.services import Service
+from tests.lab.waiting import eventually
 
 ECHO = 9000  # the port of the host that leads to 80/udp of the container
 

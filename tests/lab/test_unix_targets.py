@@ -11,7 +11,8 @@ from tests.lab import clients
 from tests.lab.programs import ON_A_PATH, python
 from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.runtimes.docker import Docker
-from tests.lab.services import Service, eventually
+from tests.lab.services import Service
+from tests.lab.waiting import eventually
 
 FOLDER = "/run/test-app"  # of the host and of the container
 PATH = f"{FOLDER}/app.sock"

@@ -18,7 +18,8 @@ from lab import Lab
 from tests.lab.clients import ask, connect
 from tests.lab.programs import POURS, TWO_PORTS, python
 from tests.lab.runtimes import DIES_AT_ONCE
-from tests.lab.services import AddService, Service, eventually
+from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 NEWER = "99.0.0"
 

@@ -12,7 +12,8 @@ from lab import Lab
 from tests.lab.clients import ask, connect
 from tests.lab.programs import POURS, python
 from tests.lab.runtimes import DIES_AT_ONCE
-from tests.lab.services import AddService, eventually
+from tests.lab.services import AddService
+from tests.lab.waiting import eventually
 
 GONE_WITHIN = 300  # seconds
 

@@ -1,83 +1,105 @@
-"""Freezing a group of processes, and hearing when somebody else does: the kernel's own files, cgroup-v2.
+"""Whether a cgroup is frozen, told as soon as that changes, and having it so: cgroup-v2, cgroup.events.
 
-They are root's, and writing them takes no capability.
+Not every runtime tells of it: systemd 252 sends no signal when a unit is frozen or thawed. The files are
+root's, and writing them takes no capability.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
+import select
 
 from wakeport.loop import Future, Loop
+from wakeport.runtimes.changes import FROZEN, THAWED
 from wakeport.runtimes.problems import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PRIORITY = 2  # EPOLLPRI; cgroup-v2: "a file modified event" of cgroup.events
-WITHIN = 5.0  # seconds; a process that waits for its disk freezes only behind that
+WITHIN = 5.0  # seconds; a process that waits for its disk is frozen only behind that
+FILE_SIZE = 4096  # bytes; two lines of "key number"
 
 
 def is_frozen(directory: str) -> bool:
     """Whether all of it is, by itself or by a group above it; False where it is gone."""
     try:
-        with open(f"{directory}/cgroup.events", encoding="ascii") as file:
+        with open(f"{directory}/cgroup.events", "rb") as file:
             return _says_frozen(file.read())
     except OSError:
         return False
 
 
 async def set_frozen(loop: Loop, directory: str, frozen: bool) -> None:
-    """Return when it is so. Raises Refused; nothing to thaw where it is gone."""
+    """Return when it is so. Raises Refused; there is nothing to thaw where it is gone."""
     reached: Future[None] = Future()
-    watch = Watch(loop, directory, lambda now: reached.set(None) if now == frozen else None)
+    wanted = FROZEN if frozen else THAWED
+    freezer = Freezer(loop, lambda word: reached.set(None) if word == wanted else None)
+    freezer.follow(directory)
     try:
         _write(f"{directory}/cgroup.freeze", "1" if frozen else "0")
         if is_frozen(directory) != frozen:
             await loop.within(WITHIN, _done(reached))
     except TimeoutError:
-        what = "frozen" if frozen else "thawed"
-        raise Refused(f"{directory} is not {what} within {WITHIN:.0f} s") from None
+        raise Refused(f"{directory} is not {wanted} within {WITHIN:.0f} s") from None
     except OSError as error:
         if frozen or os.path.exists(directory):
             raise Refused(f"{directory}/cgroup.freeze: {error.strerror}") from error
     finally:
-        watch.close()
+        freezer.follow(None)
 
 
-class Watch:
-    """Tells of every change, until it is closed or the group is gone."""
+class Freezer:
+    """Tells FROZEN and THAWED of the group that it follows; of what was so before it tells nothing."""
 
-    def __init__(self, loop: Loop, directory: str, tell: Callable[[bool], None]) -> None:
+    def __init__(self, loop: Loop, tell: Callable[[str], None]) -> None:
         self.loop = loop
         self.tell = tell
+        self.directory: str | None = None
         self.fd = -1
-        self.was = False
-        with contextlib.suppress(OSError):
-            self.fd = os.open(f"{directory}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
-            self.was = _says_frozen(os.pread(self.fd, 256, 0).decode())
-            loop.watch(self.fd, PRIORITY, self._on_change)
+        self.frozen = False
 
-    def close(self) -> None:
+    def follow(self, directory: str | None) -> None:
+        """Another group from now on, or the same; None for none."""
+        if directory == self.directory and (directory is None or self._look()):
+            return
+        self._close()
+        if directory is None:
+            return
+        try:
+            self.fd = os.open(f"{directory}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return  # it has ended, or there is no cgroup2
+        self.directory = directory
+        if self._look(silently=True):
+            self.loop.watch(self.fd, select.EPOLLPRI, lambda _events: self._changed())
+
+    def _changed(self) -> None:
+        if not self._look():
+            self._close()
+
+    def _look(self, silently: bool = False) -> bool:
+        """Read it, and tell of a change. False where the group is gone: a new one may have its name."""
+        try:
+            text = os.pread(self.fd, FILE_SIZE, 0)
+        except OSError:
+            return False
+        frozen = _says_frozen(text)
+        if frozen != self.frozen:
+            self.frozen = frozen
+            if not silently:
+                self.tell(FROZEN if frozen else THAWED)
+        return True
+
+    def _close(self) -> None:
         if self.fd >= 0:
             self.loop.unwatch(self.fd)
             os.close(self.fd)
-            self.fd = -1
-
-    def _on_change(self, _events: int) -> None:
-        try:
-            now = _says_frozen(os.pread(self.fd, 256, 0).decode())
-        except OSError:  # ENODEV: the group has been removed
-            self.close()
-            return
-        was, self.was = self.was, now
-        if now != was:
-            self.tell(now)
+        self.fd, self.directory, self.frozen = -1, None, False
 
 
-def _says_frozen(events: str) -> bool:
-    return "frozen 1" in events.splitlines()
+def _says_frozen(text: bytes) -> bool:
+    return b"\nfrozen 1" in b"\n" + text
 
 
 def _write(path: str, text: str) -> None:

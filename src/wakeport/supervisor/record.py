@@ -122,8 +122,11 @@ class Record:
         self._save()
 
     def ended(self) -> None:
-        """The container ended by itself; who starts it within moments restarts it, and it stays ours."""
-        self.phase, self.asked, self.until = ENDED, _stamp(), _stamp(RESTART_WITHIN)
+        """The container ended by itself; who starts it within moments restarts it, and it stays ours.
+
+        Every start behind the one that we know counts: it may run again before its end was seen.
+        """
+        self.phase, self.asked, self.until = ENDED, self.started_at or _stamp(), _stamp(RESTART_WITHIN)
         self._save()
 
     def asleep(self) -> None:

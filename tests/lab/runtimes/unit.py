@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab import Lab
 from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
+from tests.lab.waiting import eventually
 from wakeport.quoting import command as quoted
 
 _NUMBERS = itertools.count(2)
@@ -19,6 +20,7 @@ class Unit:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.made: dict[str, str] = {}  # their names, and the names of their networks
+        self.started: dict[str, str] = {}  # when each was started last, as far as anybody asked
 
     def create(self, name: str, *options: str, image: str = "nginx", command: Sequence[str] = ()) -> None:
         number = next(_NUMBERS) % 250 + 2
@@ -34,6 +36,7 @@ class Unit:
             f"StandardOutput=append:/run/test-output-{name}",
             f"StandardError=append:/run/test-output-{name}",
             f"NetworkNamespacePath={network}",
+            "LimitNOFILE=infinity",
             f"Environment={' '.join(f'{key}={value}' for key, value in rootfs.ENVIRONMENT.items())}",
             f"ExecStart={quoted(*(command or rootfs.COMMANDS[image]))}",
         ]
@@ -44,6 +47,12 @@ class Unit:
                 assert option.startswith(STOP_TIMEOUT), f"{option}: units have nothing like it"
                 lines.append(f"TimeoutStopSec={option.removeprefix(STOP_TIMEOUT)}")
         self._file(name).write_text("\n".join(lines) + "\n")
+        self._reload()
+
+    def set(self, name: str, text: str) -> None:
+        """Add settings, as a person does with `systemctl edit`."""
+        with self._file(name).open("a") as file:
+            file.write(f"{text}\n")
         self._reload()
 
     def remove(self, name: str) -> None:
@@ -63,7 +72,13 @@ class Unit:
         self._do("stop", name)
 
     def kill(self, name: str) -> None:
+        killed = self._show(name, "InvocationID")
         self._do("kill", "--signal=KILL", name)
+
+        def has_ended() -> bool:
+            return self._show(name, "InvocationID") != killed or self._show(name, "MainPID") == "0"
+
+        eventually(f"{name} has ended", has_ended)
 
     def restart(self, name: str) -> None:
         self._do("restart", name)
@@ -93,7 +108,10 @@ class Unit:
         return self._show(name, "FreezerState") == "frozen"
 
     def started_at(self, name: str) -> str:
-        return self._show(name, "InactiveExitTimestampMonotonic")
+        shown = self._show(name, "InactiveExitTimestampMonotonic")
+        # systemd forgets a unit that is down, and all that it knew of it.
+        self.started[name] = shown if shown != "0" else self.started.get(name, "")
+        return self.started[name]
 
     def first_process(self, name: str) -> int:
         return int(self._show(name, "MainPID"))

@@ -18,12 +18,9 @@ class Runtime(MachineRuntime):
     def unit_of(self, name: str) -> str:
         return unit_of(name)
 
-    def seen(self, unit: Unit) -> Unit:
-        if not unit.running:
-            directory(self.name)
-            refuse_where_unit_does_not_run_it(self.name)
-        return unit
+    def find(self) -> None:
+        directory(self.name)
+        refuse_where_unit_does_not_run_it(self.name)
 
-    def entering(self, _unit: Unit) -> list[str]:
-        attach = ["lxc-attach", f"--name={self.name}"]
-        return ["systemd-run", "--quiet", "--wait", "--collect", "--", *attach, "--"]
+    def inside(self, _unit: Unit) -> list[str]:
+        return ["lxc-attach", f"--name={self.name}", "--"]

@@ -7,10 +7,6 @@ from wakeport.runtimes.nspawn.name import unit_of
 from wakeport.runtimes.nspawn.place import image
 from wakeport.runtimes.systemd.machine import MachineRuntime
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from wakeport.runtimes.systemd.unit import Unit
-
 
 class Runtime(MachineRuntime):
     group = PAYLOAD
@@ -18,7 +14,5 @@ class Runtime(MachineRuntime):
     def unit_of(self, name: str) -> str:
         return unit_of(name)
 
-    def seen(self, unit: Unit) -> Unit:
-        if not unit.running:
-            image(self.name)
-        return unit
+    def find(self) -> None:
+        image(self.name)

@@ -7,9 +7,9 @@ import socket
 
 from wakeport.dbus.calls import BEGIN, ERROR, METHOD_RETURN, SIGNAL, call, greeting
 from wakeport.dbus.messages import START_SIZE, Malformed, message_size, parse
-from wakeport.loop import Future, Loop
+from wakeport.loop import READ, Future, Loop
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
-from wakeport.runtimes.systemd.begin import MANAGER, NAME, PATH, SOCKET, START
+from wakeport.runtimes.systemd.begin import FORGET, MANAGER, NAME, PATH, SOCKET, START
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,23 +28,27 @@ NO_SUCH = ("NoSuchUnit", "UnknownObject", "LoadFailed")
 class Bus:
     """Connects at the first call, and anew where systemd has hung up: it does when it executes itself anew.
 
-    `raw` is a connection on which begin.py has sent its call. Raises Unreachable, Missing or Refused.
+    `raw` is a connection that begin.py has made, on which so much has been `heard`. Raises Unreachable,
+    Missing or Refused.
     `on_signal` hears of every signal, `on_end` of the end of the connection.
     """
 
-    def __init__(self, loop: Loop, raw: socket.socket | None = None, path: str = SOCKET) -> None:
+    def __init__(
+        self, loop: Loop, raw: socket.socket | None = None, heard: bytes = b"", path: str = SOCKET
+    ) -> None:
         self.loop = loop
         self.path = path
         self.connection: socket.socket | None = None
-        self.serial = START
+        self.serial = FORGET
         self.pending: dict[int, Future[Message]] = {}
         self.on_signal: list[Callable[[Message], None]] = []
         self.on_end: list[Callable[[], None]] = []
         self.received = b""
+        self.unsent = b""  # calls that wait until we are let in
         self.welcomed = False
         if raw is not None:
             self.pending[START] = Future()
-            self._begin(raw)
+            self._begin(raw, heard)
 
     async def call(self, member: str, *words: str, path: str = PATH, interface: str = MANAGER) -> list[Any]:
         """The answer's values."""
@@ -60,7 +64,7 @@ class Bus:
         assert self.connection is not None
         self.serial += 1
         self.pending[self.serial] = Future()
-        self._say(self.connection, call(self.serial, to, path, interface, member, words=words))
+        self._say(call(self.serial, to, path, interface, member, words=words))
         return self.serial
 
     async def answer(self, serial: int, within: float = ANSWER_WITHIN) -> list[Any]:
@@ -86,7 +90,11 @@ class Bus:
             for interface, names in wanted.items()
             for name in names
         }
-        return {name: (await self.answer(serial))[0] for name, serial in asked.items()}
+        try:
+            return {name: (await self.answer(serial))[0] for name, serial in asked.items()}
+        finally:
+            for serial in asked.values():
+                self.pending.pop(serial, None)
 
     def close(self) -> None:
         self._end(Unreachable("the conversation was ended"))
@@ -98,22 +106,27 @@ class Bus:
         except OSError as error:
             connection.close()
             raise Unreachable(f"systemd does not answer on {self.path}: {error.strerror}") from error
-        self._say(connection, greeting(os.getuid()) + BEGIN)
-        self._begin(connection)
+        connection.sendall(greeting(os.getuid()) + BEGIN)
+        self._begin(connection, b"")
 
-    def _say(self, connection: socket.socket, data: bytes) -> None:
-        """Calls are small, and a socket's buffer holds hundreds of them."""
+    def _say(self, data: bytes) -> None:
+        """Calls are small, and a socket's buffer holds hundreds of them. Raises Unreachable."""
+        assert self.connection is not None, "connected by whoever calls"
+        if not self.welcomed:
+            self.unsent += data
+            return
         try:
-            connection.sendall(data)
+            self.connection.sendall(data)
         except OSError as error:
             problem = Unreachable(f"systemd hung up: {error.strerror}")
             self._end(problem)
             raise problem from error
 
-    def _begin(self, connection: socket.socket) -> None:
+    def _begin(self, connection: socket.socket, heard: bytes) -> None:
         connection.setblocking(False)
-        self.connection, self.received, self.welcomed = connection, b"", False
-        self.loop.watch(connection.fileno(), 1, self._on_readable)  # 1 is EPOLLIN
+        self.connection, self.received, self.unsent, self.welcomed = connection, heard, b"", False
+        self.loop.watch(connection.fileno(), READ, self._on_readable)
+        self._take()
 
     def _on_readable(self, _events: int) -> None:
         assert self.connection is not None
@@ -132,6 +145,8 @@ class Bus:
             self._take()
         except Malformed as error:
             self._end(Unreachable(f"systemd talks nonsense: {error}"))
+        except Unreachable:
+            return  # whoever waits has been told
 
     def _take(self) -> None:
         if not self.welcomed:
@@ -141,6 +156,9 @@ class Bus:
             if not line.startswith(b"OK"):
                 raise Malformed(repr(line))
             self.received, self.welcomed = rest, True
+            unsent, self.unsent = self.unsent, b""
+            if unsent:
+                self._say(unsent)
         while len(self.received) >= START_SIZE:
             size = message_size(self.received)
             if len(self.received) < size:

@@ -12,17 +12,13 @@ import re
 
 from wakeport.loop import any_of
 from wakeport.runtimes.cgroup import group_of
-from wakeport.runtimes.changes import FROZEN, THAWED
 from wakeport.runtimes.first_process import first_process
-from wakeport.runtimes.freezer import Watch, is_frozen, set_frozen
+from wakeport.runtimes.freezer import is_frozen, set_frozen
 from wakeport.runtimes.problems import Refused
-from wakeport.runtimes.systemd.program import run
 from wakeport.runtimes.systemd.runtime import UnitRuntime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wakeport.runtimes.container import Container
     from wakeport.runtimes.systemd.unit import Unit
 
@@ -43,14 +39,15 @@ class MachineRuntime(UnitRuntime):
     """`group` is how the container's own cgroup is found."""
 
     group: re.Pattern[str]
-    watch: Watch | None = None
-    watched = 0  # the first process of the container whose group is watched
-    tell: Callable[[str], None] | None = None
 
-    async def look(self, _name: str = "") -> Unit:
-        found = below(await super().look(), self.group)
-        self._follow(found)
-        return found
+    def seen(self, unit: Unit) -> Unit:
+        if not unit.running:
+            self.find()
+        return below(unit, self.group)
+
+    def find(self) -> None:
+        """Raises Missing where there is no such container: a unit is there for every name."""
+        raise NotImplementedError
 
     async def start(self) -> bool:
         fresh = await super().start()
@@ -63,7 +60,10 @@ class MachineRuntime(UnitRuntime):
             await any_of(changed, self.loop.spawn(self.loop.sleep(LOOK_EVERY)))
 
     async def freeze(self, container: Container) -> None:
-        await set_frozen(self.loop, self._directory(container), True)
+        directory = group_of(container.pid, own=self.group)
+        if directory is None:
+            raise Refused("it has no cgroup2 of its own")
+        await set_frozen(self.loop, directory, True)
 
     async def thaw(self, container: Container) -> None:
         """Whoever froze it, and whether it was the container or its whole unit."""
@@ -74,42 +74,11 @@ class MachineRuntime(UnitRuntime):
         if directory is not None:
             await set_frozen(self.loop, directory, False)
 
-    async def changes(self, tell: Callable[[str], None]) -> None:
-        self.tell = tell
-        try:
-            await self.signals.follow(tell)
-        finally:
-            self.tell = None
-
     async def execute(self, command: str) -> int:
-        import shlex  # only readiness by command needs it
-
-        found = await self.look()
-        if not found.pid:
+        if not (await self.look()).pid:
             return NOT_THERE
-        return await run(self.loop, [*self.entering(found), *shlex.split(command)])
+        return await super().execute(command)
 
-    def entering(self, unit: Unit) -> list[str]:
-        """What goes before a command, so that it runs in the container: systemd may do that, we may not."""
-        where = ["nsenter", f"--target={unit.pid}", "--all", "--root", "--wd"]
-        return ["systemd-run", "--quiet", "--wait", "--collect", "--", *where, "--"]
-
-    def _directory(self, container: Container) -> str:
-        found = group_of(container.pid, own=self.group)
-        if found is None:
-            raise Refused("it has no cgroup2 of its own")
-        return found
-
-    def _follow(self, found: Unit) -> None:
-        """Watch the group of whatever container runs now."""
-        if found.pid == self.watched:
-            return
-        if self.watch is not None:
-            self.watch.close()
-        directory = group_of(found.pid, own=self.group) if found.pid else None
-        self.watch = Watch(self.loop, directory, self._froze) if directory else None
-        self.watched = found.pid if directory else 0
-
-    def _froze(self, frozen: bool) -> None:
-        if self.tell is not None:
-            self.tell(FROZEN if frozen else THAWED)
+    def inside(self, unit: Unit) -> list[str]:
+        """As root of the container."""
+        return ["nsenter", f"--target={unit.pid}", "--all", "--root", "--wd", "--"]

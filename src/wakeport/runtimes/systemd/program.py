@@ -1,4 +1,4 @@
-"""A program of the system, run beside the loop."""
+"""Programs: one that is run beside the loop, and whose rights another one has."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ async def run(loop: Loop, command: list[str]) -> int:
         os.close(fd)
         _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)
+
+
+def ids(pid: int) -> tuple[int, int]:
+    """The effective user and group of a process, proc(5). Raises Refused where it has ended."""
+    found = {"Uid": 0, "Gid": 0}
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                key, _, value = line.partition(":")
+                if key in found:
+                    found[key] = int(value.split()[1])
+    except OSError as error:
+        raise Refused(f"process {pid} is gone: {error.strerror}") from error
+    return found["Uid"], found["Gid"]

@@ -8,12 +8,14 @@ import socket
 import time
 
 from wakeport.loop import Future, Loop, any_of
+from wakeport.runtimes.cgroup import group_of
+from wakeport.runtimes.freezer import Freezer
 from wakeport.runtimes.network import address
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
 from wakeport.runtimes.systemd.begin import START, Begun
 from wakeport.runtimes.systemd.bus import Bus
-from wakeport.runtimes.systemd.program import run
-from wakeport.runtimes.systemd.signals import Signals
+from wakeport.runtimes.systemd.program import ids, run
+from wakeport.runtimes.systemd.signals import FORGOTTEN, Signals
 from wakeport.runtimes.systemd.unit import WANTED, Unit, object_path, stamp
 
 TYPE_CHECKING = False
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wakeport.runtimes.container import Container, Target
+
+BY_SYSTEMD = ("systemd-run", "--quiet", "--wait", "--collect", "--")
 
 STOP_MARGIN = 15.0  # seconds beyond the unit's own TimeoutStopSec=
 START_WITHIN = 86400.0  # the wake keeps its own deadline
@@ -42,10 +46,13 @@ class UnitRuntime:
         self.path = object_path(self.unit)
         self.begun = begun
         raw = begun.connection if begun else None
-        self.bus = Bus(loop, socket.socket(fileno=raw.detach()) if raw else None)
+        self.bus = Bus(
+            loop, socket.socket(fileno=raw.detach()) if raw else None, begun.heard if begun else b""
+        )
         self.signals = Signals(self.bus, self.unit, self.path)
+        self.freezer = Freezer(loop, lambda word: self.signals.tell(word))
         self.has_thawed = False
-        self.asked = raw is not None
+        self.asked = begun is not None and begun.started
 
     def unit_of(self, name: str) -> str:
         return name if "." in name else f"{name}.service"
@@ -65,10 +72,13 @@ class UnitRuntime:
         self.has_thawed = False
         if begun is not None and begun.error is not None:
             raise Unreachable(f"systemd does not answer: {begun.error.strerror}") from begun.error
-        at = begun.at if begun is not None else time.time()
-        serial = START if begun is not None else self.bus.send("StartUnit", self.unit, "replace")
+        started = begun is not None and begun.started
+        at = begun.at if begun is not None and started else time.time()
+        serial = START if started else self._send_start()
         self.asked = True
         result = await self.signals.result_of(await self.bus.answer(serial))
+        if result == FORGOTTEN:
+            result = await self.signals.result_of(await self.bus.answer(self._send_start()))
         found = await self.look()
         if result not in ("done", "skipped") and not found.running:
             raise Refused(f"{self.unit} did not start: {found.error or self._ended(found, result)}")
@@ -76,6 +86,11 @@ class UnitRuntime:
             await self.thaw(found)
             return False
         return found.started_at >= stamp(int(at * 1e6))
+
+    def _send_start(self) -> int:
+        """The serial of the call."""
+        self.bus.send("ResetFailedUnit", self.unit)
+        return self.bus.send("StartUnit", self.unit, "replace")
 
     def _ended(self, found: Unit, result: str) -> str:
         return f"it ended with status {found.exit_code}" if result == "failed" else f"the job was {result}"
@@ -86,7 +101,10 @@ class UnitRuntime:
             raise Missing(f"there is no unit {self.unit}")
         if found["LoadState"] in ("error", "bad-setting", "masked"):
             raise Refused(f"unit {self.unit} is {found['LoadState']}: {found['LoadError'][1]}".rstrip(": "))
-        return self.seen(Unit(self.unit, found))
+        unit = self.seen(Unit(self.unit, found))
+        self.signals.is_up(unit.running)
+        self.freezer.follow(group_of(unit.pid, own=unit.group) if unit.pid else None)
+        return unit
 
     async def exists(self, _container_id: str) -> bool:
         with contextlib.suppress(Missing):
@@ -145,12 +163,12 @@ class UnitRuntime:
                     return
                 await self.loop.sleep(1.0)  # systemd executes itself anew
                 continue
-            if not found.running:
-                return
+            if not found.running or found.started_at != container.started_at:
+                return  # in the latter case it has been started again since
             if not found.pid or found.pid == pid:
                 if pid and found.state != "active":
                     return  # ended, and what systemd has to do behind it is under way
-                await any_of(changed, self.loop.spawn(self.loop.sleep(END_WITHIN)))
+                await changed
                 pid = 0 if found.pid == pid else pid
                 continue
             pid = found.pid  # it has handed over to another process
@@ -191,10 +209,12 @@ class UnitRuntime:
     async def execute(self, command: str) -> int:
         import shlex  # only readiness by command needs it
 
-        user = (await self.look()).user
-        return await run(self.loop, [*self.inside(user), *shlex.split(command)])
+        return await run(self.loop, [*BY_SYSTEMD, *self.inside(await self.look()), *shlex.split(command)])
 
-    def inside(self, user: str) -> list[str]:
-        """What goes before a command, so that it runs where the container does."""
-        as_whom = [f"--uid={user}"] if user else []
-        return ["systemd-run", "--quiet", "--wait", "--collect", *as_whom, "--"]
+    def inside(self, unit: Unit) -> list[str]:
+        """What goes before a command, so that it runs where the container's first process does, and as its
+        user. Only systemd has the rights to go there.
+        """
+        uid, gid = ids(unit.pid)
+        spaces = ("--mount", "--net", "--ipc", "--uts", "--root", "--wd")
+        return ["nsenter", f"--target={unit.pid}", *spaces, f"--setuid={uid}", f"--setgid={gid}", "--"]

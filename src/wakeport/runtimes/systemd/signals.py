@@ -5,14 +5,12 @@ from __future__ import annotations
 from wakeport.loop import Future
 from wakeport.runtimes.changes import (
     ENDED,
-    FROZEN,
     KILLED,
     LISTENING,
     ORDERED,
     OTHER,
     OUT_OF_MEMORY,
     STARTED,
-    THAWED,
 )
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.runtimes.systemd.bus import PROPERTIES, Bus
@@ -27,9 +25,10 @@ if TYPE_CHECKING:
 
 JOB = "org.freedesktop.systemd1.Job"
 ORDERS = ("stop", "restart", "try-restart")  # jobs that end a unit
+FORGOTTEN = "forgotten"  # of a job: systemd has executed itself anew, and nobody tells us of it any more
 KEPT = 64  # results of jobs that nobody has asked for yet
 
-SIGKILL = 9
+SIGKILL, SIGTERM = 9, 15
 DOWN = ("inactive", "failed")
 
 
@@ -42,7 +41,7 @@ class Signals:
         self.path = path
         self.results: dict[str, str] = {}
         self.up: bool | None = None
-        self.frozen: bool | None = None
+        self.main_pid = 0  # as far as systemd has told it
         self.next: Future[None] = Future()
         self.lost: Future[None] = Future()
         self.tell: Callable[[str], None] = _to_nobody
@@ -54,11 +53,11 @@ class Signals:
         return self.next
 
     async def result_of(self, job: list[Any]) -> str:
-        """How the job of that answer ended: done, failed, canceled, timeout, dependency, skipped."""
+        """How that job ended: done, failed, canceled, timeout, dependency, skipped, or FORGOTTEN."""
         path = str(job[0])
         while path not in self.results:
             if self.bus.connection is None:
-                return "forgotten"  # systemd has executed itself anew; a look tells what came of it
+                return FORGOTTEN
             await self.next
         return self.results.pop(path)
 
@@ -87,8 +86,12 @@ class Signals:
             return
         self._stir()
 
+    def is_up(self, up: bool) -> None:
+        """What the first look has found, so that the next change is known as one."""
+        self.up = up if self.up is None else self.up
+
     def _ask_for_order(self, job: str) -> None:
-        """A stop takes as long as the unit does, so its job is still there to be asked."""
+        """A stop takes as long as the unit does, so its job is mostly still there to be asked."""
         try:
             serial = self.bus.send("Get", JOB, "JobType", path=job, interface=PROPERTIES)
         except RuntimeProblem:
@@ -106,16 +109,11 @@ class Signals:
     def _properties(self, changed: dict[str, Any]) -> None:
         if changed.get("Result") == "oom-kill":
             self.tell(OUT_OF_MEMORY)
-        if (
-            changed.get("ExecMainCode") in (KILLED_BY_SIGNAL, DUMPED)
-            and changed.get("ExecMainStatus") == SIGKILL
-        ):
-            self.tell(KILLED)
-        if "FreezerState" in changed:
-            frozen = changed["FreezerState"] == "frozen"
-            if self.frozen not in (None, frozen) or frozen:
-                self.tell(FROZEN if frozen else THAWED)
-            self.frozen = frozen
+        self.main_pid = changed.get("MainPID", self.main_pid)
+        if changed.get("ActiveState") == "deactivating" and self.main_pid:
+            self.tell(ORDERED)  # told to end while its process lives
+        if changed.get("ExecMainCode") in (KILLED_BY_SIGNAL, DUMPED):
+            self.tell({SIGKILL: KILLED, SIGTERM: ORDERED}.get(changed.get("ExecMainStatus", 0), OTHER))
         if "ActiveState" in changed:
             up = changed["ActiveState"] not in DOWN and changed.get("SubState") != "auto-restart"
             if up != self.up:

@@ -22,7 +22,7 @@ WANTED: dict[str, tuple[str, ...]] = {
     ),
     OF_SERVICE: (
         *("MainPID", "ExecMainCode", "ExecMainStatus", "Result", "Restart", "TimeoutStopUSec"),
-        *("PrivateNetwork", "NetworkNamespacePath", "User"),
+        *("PrivateNetwork", "NetworkNamespacePath"),
     ),
 }
 
@@ -56,7 +56,6 @@ class Unit(Container):
         self.stop_timeout = seconds(found["TimeoutStopUSec"])
         self.private_network: bool = found["PrivateNetwork"]
         self.on_host_network = not (self.private_network or found["NetworkNamespacePath"])
-        self.user: str = found["User"]
         if found["UnitFileState"] in ("enabled", "enabled-runtime"):
             self.starts_at_boot = "it is enabled"
 
