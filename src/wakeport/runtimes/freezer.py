@@ -30,6 +30,15 @@ def is_frozen(directory: str) -> bool:
         return False
 
 
+def write_frozen(directory: str, frozen: bool) -> None:
+    """Begin it. Raises OSError."""
+    fd = os.open(f"{directory}/cgroup.freeze", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, b"1" if frozen else b"0")
+    finally:
+        os.close(fd)
+
+
 async def set_frozen(loop: Loop, directory: str, frozen: bool) -> None:
     """Return when it is so. Raises Refused; there is nothing to thaw where it is gone."""
     reached: Future[None] = Future()
@@ -37,7 +46,7 @@ async def set_frozen(loop: Loop, directory: str, frozen: bool) -> None:
     freezer = Freezer(loop, lambda word: reached.set(None) if word == wanted else None)
     freezer.follow(directory)
     try:
-        _write(f"{directory}/cgroup.freeze", "1" if frozen else "0")
+        write_frozen(directory, frozen)
         if is_frozen(directory) != frozen:
             await loop.within(WITHIN, _done(reached))
     except TimeoutError:
@@ -100,14 +109,6 @@ class Freezer:
 
 def _says_frozen(text: bytes) -> bool:
     return b"\nfrozen 1" in b"\n" + text
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
 
 
 async def _done(future: Future[None]) -> None:

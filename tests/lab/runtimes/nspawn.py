@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import Lab
-from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
-
-_NUMBERS = itertools.count(2)
+from tests.lab.runtimes import DIES_AT_ONCE, rootfs
+from tests.lab.runtimes.template import Instances, stop_timeout
 
 # No program inside does it: the image has one, and that is a server.
 GIVE_ADDRESS = "/run/test-address"
@@ -19,80 +16,55 @@ exec nsenter --target "$first" --net sh -ec "ip address add $1/24 dev host0; ip 
 """
 
 
-class Nspawn:
+class Nspawn(Instances):
     runtime = "nspawn"
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self.made: dict[str, tuple[str, str]] = {}  # their names, their images, and their layers
+    template = "systemd-nspawn"
 
     def create(self, name: str, *options: str, image: str = "nginx", command: Sequence[str] = ()) -> None:
-        number = next(_NUMBERS) % 250 + 2
-        self.made[name] = image, f"machine{number}"
-        rootfs.bridge(self.lab)
-        rootfs.layer(self.lab, image, self.made[name][1], self._root(name))
-        program = rootfs.program(self.lab, self._root(name), image, command)
-        self._write(GIVE_ADDRESS, _GIVE_ADDRESS)
-        environment = [f"Environment={key}={value}" for key, value in rootfs.ENVIRONMENT.items()]
+        address = self.make_root(name, image)
+        self.write(GIVE_ADDRESS, _GIVE_ADDRESS)
         # Without a signal of its own systemd-nspawn kills it at once.
         signal = [] if DIES_AT_ONCE in options else ["KillSignal=SIGRTMIN+4"]
-        self._write(
+        self.write(
             self._settings(name),
             *("[Exec]", "Boot=no", "ProcessTwo=yes", "PrivateUsers=no", "LinkJournal=no", *signal),
-            *(*environment, f"Parameters={program}"),
+            *(f"Environment={key}={value}" for key, value in rootfs.ENVIRONMENT.items()),
+            f"Parameters={rootfs.program(self.lab, self.root(name), image, command)}",
             *("[Network]", f"Bridge={rootfs.BRIDGE}"),
         )
-        lines = ["[Service]", f"ExecStartPost=/bin/sh {GIVE_ADDRESS} {rootfs.NETWORK}.{number}"]
-        for option in options:
-            if option != DIES_AT_ONCE:
-                assert option.startswith(STOP_TIMEOUT), f"{option}: machines have nothing like it"
-                lines.append(f"TimeoutStopSec={option.removeprefix(STOP_TIMEOUT)}")
-        self._write(self._drop_in(name), *lines)
-        self._reload()
+        seconds = stop_timeout(options)
+        self.write(
+            self.drop_in(name),
+            *("[Service]", f"ExecStartPost=/bin/sh {GIVE_ADDRESS} {address}"),
+            *([f"TimeoutStopSec={seconds}"] if seconds else []),
+        )
+        self.reload()
 
     def remove(self, name: str) -> None:
-        self.lab.run(["systemctl", "kill", "--signal=KILL", self._unit(name)], check=False)
-        self.lab.run(["systemctl", "stop", self._unit(name)], check=False)
-        for path in (self._settings(name), self._drop_in(name)):
+        self.lab.run(["systemctl", "kill", "--signal=KILL", self.unit(name)], check=False)
+        self.lab.run(["systemctl", "stop", self.unit(name)], check=False)
+        for path in (self._settings(name), self.drop_in(name)):
             rootfs.host_path(self.lab, path).unlink(missing_ok=True)
-        self._reload()
-        if name in self.made:
-            rootfs.drop_layer(self.lab, self.made.pop(name)[1], self._root(name))
-
-    def start(self, name: str) -> None:
-        self._do("start", name)
-
-    def stop(self, name: str) -> None:
-        self._do("stop", name)
-
-    def kill(self, name: str) -> None:
-        self._do("kill", "--signal=KILL", name)
-
-    def restart(self, name: str) -> None:
-        self._do("restart", name)
+        self.reload()
+        self.drop_root(name)
 
     def freeze(self, name: str) -> None:
-        self._do("freeze", name)
+        self.do("freeze", name)
 
     def thaw(self, name: str) -> None:
-        self._do("thaw", name)
+        """A machine that dozes is frozen below its unit, of which systemd knows nothing."""
+        self.lab.run(["systemctl", "thaw", self.unit(name)], check=False)
+        (self.group(name) / "cgroup.freeze").write_text("0")
 
     def rename(self, old: str, new: str) -> None:
         """The directory is what makes a machine."""
         image, layer = self.made.get(old) or self.made[new]
-        self.lab.run(["sh", "-ec", f"umount --lazy {self._root(old)}; rmdir {self._root(old)}"])
-        rootfs.layer(self.lab, image, layer, self._root(new))
+        self.lab.run(["sh", "-ec", f"umount --lazy {self.root(old)}; rmdir {self.root(old)}"])
+        rootfs.layer(self.lab, image, layer, self.root(new))
 
     def run_in(self, name: str, *command: str) -> str:
         spaces = ["nsenter", f"--target={self.first_process(name)}", "--all", "--root", "--wd"]
         return self.lab.run([*spaces, "--", *command]).stdout
-
-    def running(self) -> list[str]:
-        listed = self.lab.run(
-            ["systemctl", "list-units", "--plain", "--no-legend", "--state=active,deactivating,activating"]
-        )
-        up = {line.split()[0] for line in listed.stdout.splitlines()}
-        return [name for name in self.made if self._unit(name) in up]
 
     def is_frozen(self, name: str) -> bool:
         try:
@@ -100,46 +72,16 @@ class Nspawn:
         except OSError:
             return False
 
-    def started_at(self, name: str) -> str:
-        return self._show(name, "InactiveExitTimestampMonotonic")
-
     def first_process(self, name: str) -> int:
-        keeper = self._show(name, "MainPID")
+        keeper = self.show(name, "MainPID")
         children = self.lab.run(["cat", f"/proc/{keeper}/task/{keeper}/children"]).stdout
         return int(children.split()[0])
 
     def group(self, name: str) -> Path:
-        return self.lab.root / "sys/fs/cgroup/machine.slice" / self._unit(name) / "payload"
+        return self.lab.root / "sys/fs/cgroup/machine.slice" / self.unit(name) / "payload"
 
-    def clean_up(self) -> None:
-        for name in list(self.made):
-            self.remove(name)
-
-    def _unit(self, name: str) -> str:
-        return f"systemd-nspawn@{name}.service"
-
-    def _root(self, name: str) -> str:
+    def root(self, name: str) -> str:
         return f"/var/lib/machines/{name}"
 
     def _settings(self, name: str) -> str:
         return f"/etc/systemd/nspawn/{name}.nspawn"
-
-    def _drop_in(self, name: str) -> str:
-        return f"/etc/systemd/system/{self._unit(name)}.d/test.conf"
-
-    def _write(self, path: str, *lines: str) -> None:
-        file = rootfs.host_path(self.lab, path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("\n".join(lines) + "\n")
-
-    def _reload(self) -> None:
-        self.lab.run(["systemctl", "daemon-reload"])
-
-    def _do(self, *words: str) -> None:
-        *verb, name = words
-        self.lab.run(["systemctl", *verb, self._unit(name)])
-
-    def _show(self, name: str, key: str) -> str:
-        return self.lab.run(
-            ["systemctl", "show", "--value", f"--property={key}", self._unit(name)]
-        ).stdout.strip()

@@ -12,13 +12,16 @@ import re
 
 from wakeport.loop import any_of
 from wakeport.runtimes.cgroup import group_of
+from wakeport.runtimes.changes import ORDERED
 from wakeport.runtimes.first_process import first_process
-from wakeport.runtimes.freezer import is_frozen, set_frozen
+from wakeport.runtimes.freezer import is_frozen, set_frozen, write_frozen
 from wakeport.runtimes.problems import Refused
 from wakeport.runtimes.systemd.runtime import UnitRuntime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wakeport.runtimes.container import Container
     from wakeport.runtimes.systemd.unit import Unit
 
@@ -73,6 +76,21 @@ class MachineRuntime(UnitRuntime):
         directory = group_of(container.pid, own=self.group)
         if directory is not None:
             await set_frozen(self.loop, directory, False)
+
+    async def changes(self, tell: Callable[[str], None]) -> None:
+        def hear(word: str) -> None:
+            if word == ORDERED:
+                self._let_it_end()
+            tell(word)
+
+        await self.signals.follow(hear)
+
+    def _let_it_end(self) -> None:
+        """Frozen it would not hear that it is to end, and systemd knows nothing of that."""
+        directory = self.freezer.directory
+        if directory is not None and is_frozen(directory):
+            with contextlib.suppress(OSError):
+                write_frozen(directory, False)
 
     async def execute(self, command: str) -> int:
         if not (await self.look()).pid:
