@@ -32,9 +32,11 @@ class Lxc(Instances):
             f"lxc.net.0.ipv4.gateway = {rootfs.NETWORK}.1",
             f"lxc.signal.halt = {signal}",
         )
+        settings = ["[Service]", "LimitNOFILE=infinity"]
         if seconds := stop_timeout(options):
             stop = f"/usr/bin/lxc-stop --name=%i --timeout={seconds}"
-            self.write(self.drop_in(name), "[Service]", "ExecStop=", f"ExecStop={stop}")
+            settings += ["ExecStop=", f"ExecStop={stop}"]
+        self.write(self.drop_in(name), *settings)
         self.reload()
 
     def remove(self, name: str) -> None:

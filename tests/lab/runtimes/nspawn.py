@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab import Lab
 from tests.lab.runtimes import DIES_AT_ONCE, rootfs
 from tests.lab.runtimes.template import Instances, stop_timeout
 
@@ -30,6 +31,7 @@ class Nspawn(Instances):
             *("[Exec]", "Boot=no", "ProcessTwo=yes", "PrivateUsers=no", "LinkJournal=no", *signal),
             *(f"Environment={key}={value}" for key, value in rootfs.ENVIRONMENT.items()),
             f"Parameters={rootfs.program(self.lab, self.root(name), image, command)}",
+            f"LimitNOFILE={_hard_limit(self.lab)}",
             *("[Network]", f"Bridge={rootfs.BRIDGE}"),
         )
         seconds = stop_timeout(options)
@@ -85,3 +87,8 @@ class Nspawn(Instances):
 
     def _settings(self, name: str) -> str:
         return f"/etc/systemd/nspawn/{name}.nspawn"
+
+
+def _hard_limit(lab: Lab) -> str:
+    """Of descriptors; systemd-nspawn gives a thousand by itself."""
+    return lab.run(["sh", "-c", "ulimit -Hn"]).stdout.strip()

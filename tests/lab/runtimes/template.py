@@ -17,6 +17,7 @@ class Instances:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.made: dict[str, tuple[str, str]] = {}  # their names, their images, and their layers
+        self.addresses: dict[str, str] = {}
         self.started: dict[str, str] = {}  # when each was started last, as far as anybody asked
 
     def make_root(self, name: str, image: str) -> str:
@@ -25,7 +26,8 @@ class Instances:
         self.made[name] = image, f"{self.template}{number}"
         rootfs.bridge(self.lab)
         rootfs.layer(self.lab, image, self.made[name][1], self.root(name))
-        return f"{rootfs.NETWORK}.{number}"
+        self.addresses[name] = f"{rootfs.NETWORK}.{number}"
+        return self.addresses[name]
 
     def drop_root(self, name: str) -> None:
         if name in self.made:
