@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wakeport.runtimes.lxc.name import unit_of
+from wakeport.runtimes.lxc.name import runs, unit_of
 from wakeport.runtimes.systemd import begin as systemd
 
 TYPE_CHECKING = False
@@ -11,4 +11,5 @@ if TYPE_CHECKING:
 
 
 def begin(name: str) -> Begun:
-    return systemd.begin(unit_of(name))
+    """Nothing where it runs: started beside one of a person's, the unit would fail, and stop that one."""
+    return systemd.Begun() if runs(name) else systemd.begin(unit_of(name))

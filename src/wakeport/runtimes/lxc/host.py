@@ -44,6 +44,8 @@ def why_unreachable(found: Container) -> str | None:
     """A network of its own that nothing connects to the host."""
     told = config(found.name)
     kinds = types(told)
+    if not kinds and any(key == "lxc.include" for key, _ in told):
+        return None  # it may be in there
     if shared_with(told) or any(kind not in UNLINKED for kind in kinds):
         return None
     what = " and ".join(dict.fromkeys(kinds)) or NOTHING

@@ -28,6 +28,11 @@ class Runtime(MachineRuntime):
     def unit_of(self, name: str) -> str:
         return unit_of(name)
 
+    async def start(self) -> bool:
+        if self.begun is None or not self.begun.started:
+            await self.look()  # raises Refused where it runs beside its unit
+        return await super().start()
+
     def find(self) -> None:
         directory(self.name)
         refuse_where_unit_does_not_run_it(self.name)
