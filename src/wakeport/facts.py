@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +15,9 @@ from wakeport.layout import Layout
 from wakeport.runtimes import choice
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
+from wakeport.runtimes.docker import project as docker_project
 from wakeport.runtimes.problems import Missing, RuntimeProblem, Unreachable
+from wakeport.runtimes.project import Member
 from wakeport.service import Service
 from wakeport.units import DEFAULT_STOP_TIMEOUT, STOP_MARGIN, Facts, names
 
@@ -54,10 +58,17 @@ def _last_stop_timeout(layout: Layout, service: str) -> int:
 
 def container(runtime: str, name: str) -> Container:
     """What its runtime says of a container. Raises NotThere, NoRights, OutOfReach or Problem."""
-    host = choice.host(runtime)
-    advice: Advice = host.ADVICE.for_name(name)
+    with _told(runtime, name):
+        found: Container = choice.host(runtime).look(name)
+    return found
+
+
+@contextmanager
+def _told(runtime: str, name: str) -> Iterator[None]:
+    """What goes wrong with a runtime as people are told of it, with what to do."""
+    advice: Advice = choice.host(runtime).ADVICE.for_name(name)
     try:
-        found: Container = host.look(name)
+        yield
     except Missing as problem:
         raise NotThere(str(problem) or f"there is no container {name}", advice.make) from None
     except Unreachable as problem:
@@ -66,7 +77,12 @@ def container(runtime: str, name: str) -> Container:
         raise OutOfReach(str(problem), advice.reach) from None
     except RuntimeProblem as problem:
         raise Problem(f"{advice.title}: {problem}", advice.ask) from None
-    return found
+
+
+def members(project: str) -> list[Member]:
+    """The containers of a Compose project. Raises as `container` does."""
+    with _told("docker", project):
+        return docker_project.members(project)
 
 
 def advice(service: Service) -> Advice:

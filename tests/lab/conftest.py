@@ -17,7 +17,7 @@ from tests.lab.runtimes.docker import Docker
 from tests.lab.runtimes.lxc import Lxc
 from tests.lab.runtimes.nspawn import Nspawn
 from tests.lab.runtimes.unit import Unit
-from tests.lab.services import SHAPES, AddService, Service
+from tests.lab.services import CLASSIC, SHAPES, AddService, Service
 
 RUNTIMES: dict[str, Callable[[Lab], Containers]] = {
     "docker": Docker,
@@ -147,9 +147,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not IN_FULL:
-        left_out = [item for item in items if item.get_closest_marker("full")]
+        left_out = [item for item in items if item.get_closest_marker("full") or _repeats(item)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _repeats(item: pytest.Item) -> bool:
+    """The classic shape is another proxy, to which all runtimes are the same: one of them is enough."""
+    given = getattr(item, "callspec", None)
+    if given is None or not item.get_closest_marker("every_runtime"):
+        return False
+    return bool(given.params["runtime"] != "docker" and given.params.get("shape") == CLASSIC)
 
 
 @pytest.hookimpl(wrapper=True)

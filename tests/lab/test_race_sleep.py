@@ -14,8 +14,13 @@ from tests.lab.services import AddService, Service
 from tests.lab.waiting import eventually
 from wakeport.proxy.linger import RELEASE_AFTER
 
-COUNT = rounds(200, full=2000)
-KILLS = rounds(200, full=2000)
+ROUNDS = rounds(200, full=2000)
+
+
+def share(runtime: str, rounds: int = ROUNDS) -> int:
+    """The races are the supervisor's own, whoever runs the container; who is not Docker gets a fifth."""
+    return rounds if runtime == "docker" else rounds // 5
+
 
 DOZE, IDLE = 0.15, 0.5  # seconds
 A_STOP = 0.5  # seconds that it takes, with a margin
@@ -29,7 +34,7 @@ def wakes(web: Service) -> float:
 @pytest.mark.every_runtime
 @pytest.mark.parametrize("depth", ["doze", "stop"])
 def test_a_client_at_any_moment_around_the_decision_is_served(
-    service: AddService, shape: str, depth: str
+    service: AddService, shape: str, depth: str, runtime: str
 ) -> None:
     if depth == "doze":
         services = fleet(service, f"--doze={DOZE}", idle="1h", shape=shape)
@@ -50,7 +55,7 @@ def test_a_client_at_any_moment_around_the_decision_is_served(
 
     for web in services:
         assert web.get().served
-    assert run(services, COUNT if shape == "wakeport" else COUNT // 10, one) == []
+    assert run(services, share(runtime) // (1 if shape == "wakeport" else 10), one) == []
     assert sum(met) > len(met) / 10, f"only {sum(met)} of {len(met)} rounds met a {depth}"
     if depth == "doze":
         for web in services:
@@ -60,7 +65,7 @@ def test_a_client_at_any_moment_around_the_decision_is_served(
 
 
 @pytest.mark.every_runtime
-def test_killed_at_any_moment_of_a_wake_a_doze_and_a_stop(service: AddService) -> None:
+def test_killed_at_any_moment_of_a_wake_a_doze_and_a_stop(service: AddService, runtime: str) -> None:
     """The next client is served, no container is left frozen, and all sleep in the end."""
     services = fleet(service, f"--doze={DOZE}", idle=f"{IDLE}")
     killed: list[str] = []
@@ -88,8 +93,9 @@ def test_killed_at_any_moment_of_a_wake_a_doze_and_a_stop(service: AddService) -
 
     for web in services:
         assert web.get().served
-    assert run(services, KILLS, one) == []
-    assert len(killed) > KILLS / 2, f"only {len(killed)} of {KILLS} met a process"
+    kills = share(runtime)
+    assert run(services, kills, one) == []
+    assert len(killed) > kills / 2, f"only {len(killed)} of {kills} met a process"
     for web in services:
         web.falls_asleep()
     assert services[0].containers.running() == []

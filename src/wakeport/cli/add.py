@@ -61,31 +61,43 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
     wanted = service.build(name, _as_written(listeners, settings))
     if not dry_run:
         preflight.require_root(f"wakeport add {name} …")
-    refuse_existing(layout, name)
     found = facts.container(wanted.runtime, wanted.container)
+    others = readable(layout)
+    wanted = checked(layout, wanted, found, others)
+    preflight.needs_fit(layout, wanted, others)
+    carry_out(layout, wanted, found, settings=write(wanted), dry_run=dry_run)
+    if not dry_run:
+        report(wanted, found)
+
+
+def checked(layout: Layout, wanted: Service, found: Container, others: list[Service]) -> Service:
+    """The service with every target said, where nothing speaks against it but maybe its needs.
+
+    Raises BadInput and InTheWay.
+    """
+    refuse_existing(layout, wanted.name)
     wanted = _with_targets(wanted, found)
     preflight.host_fits(wanted)
     preflight.container_fits(wanted, found)
-    others = readable(layout)
     preflight.other_services(layout, wanted, others)
-    preflight.needs_fit(layout, wanted, others)
     preflight.places_free([listener.on for listener in wanted.listener])
-    carry_out(layout, wanted, found, settings=write(wanted), dry_run=dry_run)
-    if not dry_run:
-        _report(wanted, found)
+    return wanted
 
 
 def _as_written(listeners: tuple[str, ...], settings: dict[str, Any]) -> dict[str, Any]:
     """The options as the settings file would have them."""
     written = {key: setting for key, setting in settings.items() if setting}
-    written["listener"] = []
-    for text in listeners:
-        try:
-            place, target = split_target(text)
-        except ValueError as error:
-            raise BadInput(f"--listen: {error}", "wakeport add --help") from None
-        written["listener"].append({"on": str(place)} | ({"to": target} if target else {}))
+    written["listener"] = [listener_table(text) for text in listeners]
     return written
+
+
+def listener_table(text: str) -> dict[str, Any]:
+    """A value of --listen as the settings file has it. Raises BadInput."""
+    try:
+        place, target = split_target(text)
+    except ValueError as error:
+        raise BadInput(f"--listen: {error}", "wakeport add --help") from None
+    return {"on": str(place)} | ({"to": target} if target else {})
 
 
 def _with_targets(wanted: Service, container: Container) -> Service:
@@ -109,7 +121,7 @@ def _waker(wanted: Service, places: str) -> str:
     return f"the first {' or '.join(sorted(kinds))} to {places}"
 
 
-def _report(wanted: Service, container: Container) -> None:
+def report(wanted: Service, container: Container) -> None:
     places = ", ".join(listener.on.path or f"port {listener.on}" for listener in wanted.listener)
     if not container.running:
         click.echo(f"{wanted.name} is asleep; {_waker(wanted, places)} wakes it")

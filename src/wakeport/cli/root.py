@@ -11,6 +11,7 @@ from wakeport import __version__
 
 VERBS: Final = (
     "add",
+    "compose",
     "apply",
     "diff",
     "remove",
