@@ -20,6 +20,7 @@ exec nsenter --target "$first" --net sh -ec "ip address add $1/24 dev host0; ip 
 class Nspawn(Instances):
     runtime = "nspawn"
     template = "systemd-nspawn"
+    give_address = _GIVE_ADDRESS
 
     def create(self, name: str, *options: str, image: str = "nginx", command: Sequence[str] = ()) -> None:
         address = self.make_root(name, image)

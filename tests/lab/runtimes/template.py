@@ -88,6 +88,12 @@ class Instances:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join(lines) + "\n")
 
+    def set(self, name: str, text: str) -> None:
+        """Add settings to its unit, as a person does with `systemctl edit`."""
+        with rootfs.host_path(self.lab, self.drop_in(name)).open("a") as file:
+            file.write(f"{text}\n")
+        self.reload()
+
     def reload(self) -> None:
         self.lab.run(["systemctl", "daemon-reload"])
 
