@@ -40,8 +40,7 @@ class Lxc(Instances):
         self.reload()
 
     def remove(self, name: str) -> None:
-        # Its processes are not in the group of its unit.
-        self.lab.run(["lxc-stop", "--kill", f"--name={name}"], check=False)
+        # Its own processes, which are not in the group of its unit, die with those that are.
         self.lab.run(["systemctl", "kill", "--signal=KILL", self.unit(name)], check=False)
         self.lab.run(["systemctl", "stop", self.unit(name)], check=False)
         rootfs.host_path(self.lab, self.drop_in(name)).unlink(missing_ok=True)
@@ -52,9 +51,6 @@ class Lxc(Instances):
     def start(self, name: str) -> None:
         self.do("start", name)
         self.lab.run(["lxc-wait", f"--name={name}", "--state=RUNNING", "--timeout=30"])
-
-    def send_kill(self, name: str) -> None:
-        self.lab.run(["lxc-stop", "--kill", f"--name={name}"])
 
     def freeze(self, name: str) -> None:
         self.lab.run(["lxc-freeze", f"--name={name}"])

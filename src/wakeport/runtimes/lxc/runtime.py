@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from wakeport.runtimes.freezer import WITHIN
 from wakeport.runtimes.lxc.config import directory, refuse_where_unit_does_not_run_it
 from wakeport.runtimes.lxc.group import PAYLOAD
 from wakeport.runtimes.lxc.name import unit_of
@@ -11,19 +14,12 @@ from wakeport.runtimes.systemd.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wakeport.loop import Loop
     from wakeport.runtimes.container import Container
-    from wakeport.runtimes.systemd.begin import Begun
     from wakeport.runtimes.systemd.unit import Unit
 
 
 class Runtime(MachineRuntime):
     group = PAYLOAD
-
-    def __init__(self, loop: Loop, name: str, begun: Begun | None = None) -> None:
-        super().__init__(loop, name, begun)
-        # Told to end or killed: lxc-start says the same of both (5.0), and hands on what else it exits with.
-        self.signals.ordered_status = 0
 
     def unit_of(self, name: str) -> str:
         return unit_of(name)
@@ -39,16 +35,27 @@ class Runtime(MachineRuntime):
 
     async def freeze(self, _container: Container) -> None:
         """Through its monitor, or LXC would not know of it: it could neither say so nor undo it."""
-        if await run(self.loop, ["lxc-freeze", f"--name={self.name}"]) != 0:
+        if await self._tool("lxc-freeze") != 0:
             raise Refused(f"lxc-freeze -n {self.name} failed")
 
     async def thaw(self, container: Container) -> None:
-        await run(self.loop, ["lxc-unfreeze", f"--name={self.name}"])
+        await self._tool("lxc-unfreeze")
         await super().thaw(container)  # where it was frozen in another way
 
+    async def _tool(self, program: str) -> int:
+        """Its exit code. Raises Refused: it waits for ever where the container ends meanwhile (5.0)."""
+        try:
+            return await self.loop.within(WITHIN, run(self.loop, [program, f"--name={self.name}"]))
+        except TimeoutError:
+            raise Refused(f"{program} -n {self.name} has not come back within {WITHIN:.0f} s") from None
+
     def _let_it_end(self) -> None:
-        self.loop.spawn(run(self.loop, ["lxc-unfreeze", f"--name={self.name}"]))
+        self.loop.spawn(self._unfreeze())
         super()._let_it_end()
+
+    async def _unfreeze(self) -> None:
+        with contextlib.suppress(Refused):
+            await self._tool("lxc-unfreeze")
 
     def inside(self, _unit: Unit) -> list[str]:
         return ["lxc-attach", f"--name={self.name}", "--"]

@@ -14,7 +14,7 @@ from wakeport.runtimes.changes import (
 )
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.runtimes.systemd.bus import PROPERTIES, Bus
-from wakeport.runtimes.systemd.unit import DUMPED, EXITED, KILLED_BY_SIGNAL
+from wakeport.runtimes.systemd.unit import DUMPED, KILLED_BY_SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,11 +36,10 @@ class Signals:
     """Listens from the first moment on, for the result of a job may come right behind the job itself.
 
     `stops_itself` is for a main process that tells systemd when it is about to end by itself: that looks
-    as if somebody had asked it to. `ordered_status` is with what it exits where somebody has.
+    as if somebody had asked it to.
     """
 
     stops_itself = False
-    ordered_status: int | None = None
 
     def __init__(self, bus: Bus, unit: str, path: str) -> None:
         self.bus = bus
@@ -119,8 +118,6 @@ class Signals:
         self.main_pid = changed.get("MainPID", self.main_pid)
         if changed.get("ActiveState") == "deactivating" and self.main_pid and not self.stops_itself:
             self.tell(ORDERED)  # told to end while its process lives
-        if changed.get("ExecMainCode") == EXITED and changed.get("ExecMainStatus") == self.ordered_status:
-            self.tell(ORDERED)
         if changed.get("ExecMainCode") in (KILLED_BY_SIGNAL, DUMPED):
             self.tell({SIGKILL: KILLED, SIGTERM: ORDERED}.get(changed.get("ExecMainStatus", 0), OTHER))
         if "ActiveState" in changed:

@@ -34,7 +34,7 @@ HOUR = 3600
 _PLAIN = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 # waitid(2): how a process ended
-EXITED, KILLED_BY_SIGNAL, DUMPED = 1, 2, 3
+KILLED_BY_SIGNAL, DUMPED = 2, 3
 
 
 class Unit(Container):
