@@ -13,7 +13,7 @@ from tests.lab.runtimes.template import Instances, stop_timeout
 GIVE_ADDRESS = "/run/test-address"
 _GIVE_ADDRESS = """
 read -r first _ </proc/$MAINPID/task/$MAINPID/children
-exec nsenter --target "$first" --net sh -ec "ip address add $1/24 dev host0; ip link set host0 up"
+exec nsenter --target "$first" --net sh -ec "ip link set host0 up; ip address add $1/24 dev host0"
 """
 
 
