@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from wakeport import facts, needs, preflight, programs, socket_unit, status, unit_file, units
-from wakeport.errors import NotThere, OutOfReach, Problem
+from wakeport.errors import NoRights, NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.lease import FAILED
 from wakeport.runtimes.container import Container
@@ -65,8 +65,10 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
             container = facts.container(one.runtime, one.container)
     except NotThere as problem:
         found.append(Finding(one.name, problem.fact, problem.hint))
-    except Problem:
+    except (OutOfReach, NoRights):
         pass  # the runtime itself does not answer: `machine` says so, once
+    except Problem as problem:
+        found.append(Finding(one.name, problem.fact, problem.hint))
     if container is not None:
         found += [*starts_at_boot(one, container), *published_ports(one, container)]
         found += network(one, container)

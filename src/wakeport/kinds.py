@@ -9,7 +9,7 @@ from typing import Any, Final
 from wakeport.keep.windows import Window
 from wakeport.span import Span
 
-RUNTIMES: Final = ("docker", "podman", "unit")
+RUNTIMES: Final = ("docker", "podman", "nspawn", "lxc", "unit")
 OWN, CLASSIC = PROXIES = ("wakeport", "systemd-socket-proxyd")
 
 CLIENTS_MAX: Final = 1_000_000  # beyond any limit of descriptors that a process gets

@@ -14,11 +14,19 @@ from lab import Lab
 from tests.lab.rounds import IN_FULL
 from tests.lab.runtimes import Containers
 from tests.lab.runtimes.docker import Docker
+from tests.lab.runtimes.lxc import Lxc
+from tests.lab.runtimes.nspawn import Nspawn
 from tests.lab.runtimes.podman import Podman
 from tests.lab.runtimes.unit import Unit
 from tests.lab.services import CLASSIC, SHAPES, AddService, Service
 
-RUNTIMES: dict[str, Callable[[Lab], Containers]] = {"docker": Docker, "podman": Podman, "unit": Unit}
+RUNTIMES: dict[str, Callable[[Lab], Containers]] = {
+    "docker": Docker,
+    "podman": Podman,
+    "nspawn": Nspawn,
+    "lxc": Lxc,
+    "unit": Unit,
+}
 
 # What a test may have left in the shared lab. Killed first, since a test may have taught them not to stop.
 CLEAN_UP = """

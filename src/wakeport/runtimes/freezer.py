@@ -1,6 +1,7 @@
-"""Whether a cgroup is frozen, told as soon as that changes: cgroup-v2, cgroup.events.
+"""Whether a cgroup is frozen, told as soon as that changes, and having it so: cgroup-v2, cgroup.events.
 
-Not every runtime tells of it: systemd 252 sends no signal when a unit is frozen or thawed.
+Not every runtime tells of it: systemd 252 sends no signal when a unit is frozen or thawed. The files are
+root's, and writing them takes no capability.
 """
 
 from __future__ import annotations
@@ -8,14 +9,53 @@ from __future__ import annotations
 import os
 import select
 
-from wakeport.loop import Loop
+from wakeport.loop import Future, Loop
 from wakeport.runtimes.changes import FROZEN, THAWED
+from wakeport.runtimes.problems import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+WITHIN = 5.0  # seconds; a process that waits for its disk is frozen only behind that
 FILE_SIZE = 4096  # bytes; two lines of "key number"
+
+
+def is_frozen(directory: str) -> bool:
+    """Whether all of it is, by itself or by a group above it; False where it is gone."""
+    try:
+        with open(f"{directory}/cgroup.events", "rb") as file:
+            return _says_frozen(file.read())
+    except OSError:
+        return False
+
+
+def write_frozen(directory: str, frozen: bool) -> None:
+    """Begin it. Raises OSError."""
+    fd = os.open(f"{directory}/cgroup.freeze", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, b"1" if frozen else b"0")
+    finally:
+        os.close(fd)
+
+
+async def set_frozen(loop: Loop, directory: str, frozen: bool) -> None:
+    """Return when it is so. Raises Refused; there is nothing to thaw where it is gone."""
+    reached: Future[None] = Future()
+    wanted = FROZEN if frozen else THAWED
+    freezer = Freezer(loop, lambda word: reached.set(None) if word == wanted else None)
+    freezer.follow(directory)
+    try:
+        write_frozen(directory, frozen)
+        if is_frozen(directory) != frozen:
+            await loop.within(WITHIN, _done(reached))
+    except TimeoutError:
+        raise Refused(f"{directory} is not {wanted} within {WITHIN:.0f} s") from None
+    except OSError as error:
+        if frozen or os.path.exists(directory):
+            raise Refused(f"{directory}/cgroup.freeze: {error.strerror}") from error
+    finally:
+        freezer.follow(None)
 
 
 class Freezer:
@@ -53,7 +93,7 @@ class Freezer:
             text = os.pread(self.fd, FILE_SIZE, 0)
         except OSError:
             return False
-        frozen = b"\nfrozen 1" in b"\n" + text
+        frozen = _says_frozen(text)
         if frozen != self.frozen:
             self.frozen = frozen
             if not silently:
@@ -65,3 +105,11 @@ class Freezer:
             self.loop.unwatch(self.fd)
             os.close(self.fd)
         self.fd, self.directory, self.frozen = -1, None, False
+
+
+def _says_frozen(text: bytes) -> bool:
+    return b"\nfrozen 1" in b"\n" + text
+
+
+async def _done(future: Future[None]) -> None:
+    await future

@@ -5,6 +5,7 @@ An image is unpacked once in a lab; every container gets a writable layer of its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import Lab, images
@@ -15,6 +16,15 @@ BRIDGE, NETWORK = "test0", "10.9.0"  # a /24
 # The image's own command, and its environment, as docker import takes them from lab.images.
 COMMANDS = {"nginx": ["nginx", "-g", "daemon off;"], "python": ["python3"]}
 ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
+
+# For runtimes that take a command as words on a line, and know no quotes, or not all.
+RUN = "/run-command.py"
+_RUN = """#!/usr/bin/python3 -IS
+import os
+command = {command!r}
+os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+os.execvp(command[0], command)
+"""
 
 _MAKE_BRIDGE = f"""
 ip link show {BRIDGE} >/dev/null 2>&1 && exit 0
@@ -47,10 +57,31 @@ def drop_layer(lab: Lab, name: str, at: str) -> None:
     lab.run(["sh", "-c", f"umount --lazy {at} 2>/dev/null; rm -rf {LAYERS}/{name} {at}"], check=False)
 
 
+def program(lab: Lab, root: str, image: str, command: Sequence[str]) -> str:
+    """What to run in a container with that root, on a line without quotes."""
+    if image != "python":
+        return _server(lab, root) if not command else " ".join(command)
+    file = host_path(lab, f"{root}{RUN}")
+    file.write_text(_RUN.format(command=list(command or COMMANDS[image])))
+    file.chmod(0o755)
+    return RUN
+
+
+def _server(lab: Lab, root: str) -> str:
+    """nginx, which stays in the foreground by its settings instead of by an argument with a blank in it."""
+    settings = host_path(lab, f"{root}/etc/nginx/nginx.conf")
+    settings.write_text(f"daemon off;\n{settings.read_text()}")
+    return "/usr/sbin/nginx"
+
+
+def bridge(lab: Lab) -> None:
+    lab.run(["sh", "-c", _MAKE_BRIDGE])
+
+
 def namespace(lab: Lab, name: str, number: int) -> str:
     """A network namespace on the bridge, with the address NETWORK.number; its path."""
     inside = f"ip netns exec {name}"
-    lab.run(["sh", "-c", f"""{_MAKE_BRIDGE}"""])
+    bridge(lab)
     lab.run(
         [
             "sh",

@@ -33,7 +33,13 @@ DOWN = ("inactive", "failed")
 
 
 class Signals:
-    """Listens from the first moment on, for the result of a job may come right behind the job itself."""
+    """Listens from the first moment on, for the result of a job may come right behind the job itself.
+
+    `stops_itself` is for a main process that tells systemd when it is about to end by itself: that looks
+    as if somebody had asked it to.
+    """
+
+    stops_itself = False
 
     def __init__(self, bus: Bus, unit: str, path: str) -> None:
         self.bus = bus
@@ -110,7 +116,7 @@ class Signals:
         if changed.get("Result") == "oom-kill":
             self.tell(OUT_OF_MEMORY)
         self.main_pid = changed.get("MainPID", self.main_pid)
-        if changed.get("ActiveState") == "deactivating" and self.main_pid:
+        if changed.get("ActiveState") == "deactivating" and self.main_pid and not self.stops_itself:
             self.tell(ORDERED)  # told to end while its process lives
         if changed.get("ExecMainCode") in (KILLED_BY_SIGNAL, DUMPED):
             self.tell({SIGKILL: KILLED, SIGTERM: ORDERED}.get(changed.get("ExecMainStatus", 0), OTHER))

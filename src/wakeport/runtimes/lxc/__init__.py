@@ -1,0 +1,1 @@
+"""Containers of LXC, each a unit of systemd: lxc@NAME.service."""
