@@ -93,9 +93,13 @@ class Ground:
         """What the lab has used so far, in seconds of one processor; cgroup-v2, cpu.stat."""
         return int(self.read("/sys/fs/cgroup/cpu.stat").split()[1]) / 1_000_000
 
+    def _last_words(self) -> str:
+        """What the lab has said of late: of what keeps it busy there is no other trace."""
+        return self.lab.run(["journalctl", "--no-pager", "--output=short-precise", "--lines=60"]).stdout
+
     def _until(self, holds: Callable[[], bool], otherwise: str) -> None:
         deadline = time.monotonic() + REST_WITHIN
         while not holds():
             if time.monotonic() > deadline:
-                raise Restless(f"after {REST_WITHIN:.0f} s {otherwise}")
+                raise Restless(f"after {REST_WITHIN:.0f} s {otherwise}\n{self._last_words()}")
             time.sleep(LOOK_EVERY)
