@@ -83,7 +83,8 @@ def prepare(root: Path, wakeport: Path) -> None:
 
 
 def _mask_units(root: Path) -> None:
-    wanted: set[str] = set()
+    # lxc@.service wishes for these two: a name server on port 53, and a wait for its network.
+    wanted = {"lxc.service", "lxc-net.service"}
     for directory in UNIT_DIRECTORIES:
         for pattern in ("*.wants/*", "*.requires/*"):
             wanted |= {unit.name for unit in (root / directory).glob(pattern)}

@@ -116,7 +116,7 @@ class Try:
             "MARK": self.mark,
         }
         stdin: int = subprocess.DEVNULL
-        take = None
+        take = _hear_all
         if terminal:
             self.terminal, stdin = os.openpty()
             take = _take_terminal
@@ -203,7 +203,14 @@ class Try:
         sys.stderr.write(self.said if self.output.exists() else "")
 
 
+def _hear_all() -> None:
+    """Whoever runs the tests may have them ignore some: as nohup(1) does, and a shell in the background."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(signum, signal.SIG_DFL)
+
+
 def _take_terminal() -> None:
+    _hear_all()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

@@ -10,6 +10,7 @@ from tests.lab import clients
 from tests.lab.services import AddService
 from tests.lab.waiting import eventually
 from wakeport.proxy.traffic import SEEN_AFTER
+from wakeport.supervisor.doze import TOLD_WITHIN
 
 
 @pytest.mark.every_runtime
@@ -38,16 +39,15 @@ def test_a_container_that_was_not_ours_is_not_frozen(service: AddService) -> Non
 @pytest.mark.every_runtime
 def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -> None:
     web = service("web", "--doze=1h", idle="2h")
-    open_one = clients.connect(web.lab)
-    assert clients.ask(open_one)
-    # Who has just said something is taken to wait for the rest of an answer, and wakes it at once.
-    time.sleep(SEEN_AFTER)
-    web.containers.freeze("web")
-    web.reaches("dozing")
-    answer = web.get()
-    assert answer.served, answer
-    assert clients.ask(open_one)
-    open_one.close()
+    with clients.connect(web.lab) as open_one:
+        assert clients.ask(open_one)
+        # Who has just come, or said something, is taken to hang in it, and wakes it at once.
+        time.sleep(max(SEEN_AFTER, TOLD_WITHIN))
+        web.containers.freeze("web")
+        web.reaches("dozing")
+        answer = web.get()
+        assert answer.served, answer
+        assert clients.ask(open_one)
 
 
 @pytest.mark.every_runtime

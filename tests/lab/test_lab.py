@@ -36,8 +36,8 @@ def test_boots_with_every_unit_up(lab: Lab) -> None:
     assert lab.run(["hostname"]).stdout == "lab\n"
 
 
-def test_starts_nothing_of_the_host(lab: Lab) -> None:
-    units = lab.run(
+def test_starts_nothing_of_the_host(fresh_lab: Lab) -> None:
+    units = fresh_lab.run(
         ["systemctl", "list-units", "--type=service,timer", "--state=active", "--plain", "--no-legend"]
     )
     names = {line.split()[0] for line in units.stdout.splitlines()}
