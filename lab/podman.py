@@ -16,6 +16,8 @@ pids_limit = 0
 [engine]
 runtime = "runc"
 cgroup_manager = "systemd"
+[network]
+network_backend = "netavark"
 """,
     # /run is a file system in memory; on the lab's disk, which is an overlay itself, no overlay can lie.
     "storage.conf": f"""

@@ -96,6 +96,7 @@ def test_no_line_twice_where_docker_restarts_and_takes_the_container_along(
 ) -> None:
     talker = service("talker", idle="1h", image="python", command=python(PRINTS), create=options)
     say(talker, "before")
+    eventually("all is read, so that nothing is under way", lambda: len(journal(talker)) > COUNT)
     talker.systemctl("restart", "docker.service")
     say(talker, "after")
     talker.systemctl("stop", talker.units.supervisor)

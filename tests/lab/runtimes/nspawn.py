@@ -39,7 +39,8 @@ class Nspawn(Instances):
         self.write(
             self.drop_in(name),
             *("[Service]", f"ExecStartPost=/bin/sh {GIVE_ADDRESS} {address}"),
-            *([f"TimeoutStopSec={seconds}"] if seconds else []),
+            # The stub that is its first process ends at once, and what is stubborn with it.
+            *([f"ExecStop=/bin/sleep {seconds}"] if seconds else []),
         )
         self.reload()
 
