@@ -16,10 +16,9 @@ from wakeport.per_connection import CLIENTS
 from wakeport.runtimes import choice
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
-from wakeport.runtimes.docker import project as docker_project
 from wakeport.runtimes.problems import Missing, RuntimeProblem, Unreachable
 from wakeport.runtimes.project import Member
-from wakeport.service import Service
+from wakeport.service import DEFAULTS, Service
 from wakeport.units import DEFAULT_STOP_TIMEOUT, STOP_MARGIN, Facts, names
 
 RELAYS: Final = ("/lib/systemd/systemd-socket-proxyd", "/usr/lib/systemd/systemd-socket-proxyd")
@@ -92,8 +91,10 @@ def _asked(advice: Advice) -> Iterator[None]:
 
 def members(project: str) -> list[Member]:
     """The containers of a Compose project. Raises as `container` does."""
-    with _asked(choice.host("docker").ADVICE.for_name(project)):
-        return docker_project.members(project)
+    host = choice.host(DEFAULTS["runtime"])
+    with _asked(host.ADVICE.for_name(project)):
+        found: list[Member] = host.members(project)
+    return found
 
 
 def advice(service: Service) -> Advice:

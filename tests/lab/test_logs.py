@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -76,18 +76,6 @@ def test_ten_thousand_lines_at_the_start_and_at_the_stop(
         say(talker, visit)
         talker.falls_asleep()
         assert journal(talker)[before:] == [*HELLOS, f"client {visit}", *BYES]
-
-
-@pytest.fixture
-def live_restore(lab: Lab) -> Iterator[None]:
-    """Containers live on while the Engine is away."""
-    settings = lab.root / "etc/docker/daemon.json"
-    settings.parent.mkdir(exist_ok=True)
-    settings.write_text('{"live-restore": true}')
-    lab.run(["systemctl", "reload", "docker.service"])
-    yield
-    settings.unlink()
-    lab.run(["systemctl", "reload", "docker.service"])
 
 
 @pytest.mark.parametrize("options", [[], ["--tty"]], ids=["plain", "tty"])

@@ -89,9 +89,11 @@ def test_time_limits_end_what_they_surround_and_clean_up(loop: Loop) -> None:
 
 def test_a_cancelled_task_runs_its_finally_and_no_except(loop: Loop) -> None:
     seen = []
+    began: Future[None] = Future()
 
     async def work() -> None:
         try:
+            began.set(None)
             await loop.sleep(60)
         except Exception:
             seen.append("except")
@@ -100,7 +102,8 @@ def test_a_cancelled_task_runs_its_finally_and_no_except(loop: Loop) -> None:
 
     async def cancel() -> None:
         task = loop.spawn(work())
-        await loop.sleep(0.001)
+        await began
+        await loop.sleep(0)  # it goes on to its own sleep first
         task.cancel()
         assert isinstance(task.error, Cancelled)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tests.unit.test_units import FACTS, systemd_reads, values
+from tests.unit.command_line import systemd_reads
+from tests.unit.test_units import FACTS, values
 from tests.unit.test_written import listeners
 from wakeport import units
 from wakeport.errors import BadInput

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from wakeport import quoting, unit_file, units
+from tests.unit.command_line import systemd_reads
+from wakeport import unit_file, units
 from wakeport.errors import BadInput
 from wakeport.service import Service, build
 from wakeport.units import Facts
@@ -34,64 +33,6 @@ def texts(*places: str, **settings: Any) -> dict[str, str]:
 
 def values(text: str, key: str) -> list[str]:
     return re.findall(rf"^{key}=(.*)$", text, re.MULTILINE)
-
-
-# --- quoting: a small reader of systemd.syntax(7) stands in for systemd ---
-
-
-def systemd_reads(command: str) -> list[str]:
-    """The arguments that systemd would pass: split, unquote, unescape, then expand % and $."""
-    words, at = [], 0
-    while at < len(command):
-        word = b""
-        quoted = command[at] == '"'
-        at += quoted
-        while at < len(command) and command[at] != ('"' if quoted else " "):
-            if command[at] == "\\":
-                if command[at + 1] == "x":
-                    word += bytes.fromhex(command[at + 2 : at + 4])
-                    at += 4
-                else:
-                    word += command[at + 1].encode()
-                    at += 2
-            else:
-                word += command[at].encode()
-                at += 1
-        at += quoted
-        text = word.decode()
-        assert not re.search(r"%(?!%)", text.replace("%%", "")), "a specifier would be expanded"
-        assert "$" not in text.replace("$$", ""), "a variable would be expanded"
-        words.append(text.replace("%%", "%").replace("$$", "$"))
-        assert at == len(command) or command[at] == " "
-        at += 1
-    return words
-
-
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1))
-def test_any_argument_arrives_as_it_was(arguments: list[str]) -> None:
-    written = quoting.command(*arguments)
-    assert "\n" not in written
-    assert systemd_reads(written) == arguments
-
-
-@given(st.text(st.characters(codec="utf-8")))
-def test_a_value_stays_in_its_line(text: str) -> None:
-    try:
-        written = quoting.value(text)
-    except ValueError:
-        return
-    assert written.splitlines() in ([], [written])
-    assert written == written.strip()
-    assert not written.endswith("\\")
-    assert written.replace("%%", "%") == text
-
-
-def test_a_nul_is_no_argument() -> None:
-    with pytest.raises(ValueError, match="NUL"):
-        quoting.argument("a\0b")
-
-
-# --- the four units ---
 
 
 def test_there_are_four_and_each_is_marked() -> None:
@@ -303,9 +244,6 @@ def test_two_more_where_it_is_kept_by_the_clock() -> None:
         assert values(text, "After") == ["wakeport-web-container.socket"]
         assert unit_file.owner(text) == "web"
     assert {name: text for name, text in written.items() if name not in KEPT} == texts()
-
-
-# --- what systemd itself says; both work without PID 1 ---
 
 
 NASTY = "exec:sh -c \"echo 100% $HOME 'x' \\\\ [Service]\""

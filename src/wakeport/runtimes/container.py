@@ -40,3 +40,15 @@ class Container:
     published: Mapping[str, list[tuple[str, int]]] = {}  # its port -> places of the host that it holds itself
     starts_at_boot: str = ""  # by what setting, where it does
     removed_when_stopped: bool = False
+
+
+def need_address(ports: Sequence[str]) -> bool:
+    """Whether any of them is a port, and not a path on the host: else it may have no network at all."""
+    return not all(port.startswith("/") for port in ports)
+
+
+def targets_at(ports: Sequence[str], address: str) -> dict[str, Target]:
+    """Where each of `ports` answers: "80/tcp" at `address`, "/app.sock" on the host."""
+    return {
+        port: (port,) if port.startswith("/") else (address, int(port.partition("/")[0])) for port in ports
+    }

@@ -32,6 +32,18 @@ async def run(loop: Loop, command: list[str]) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+async def process_ended(loop: Loop, pid: int) -> None:
+    """Return when a process has ended, whosever child it is: a pidfd tells at once, pidfd_open(2)."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await loop.readable(fd)
+    finally:
+        os.close(fd)
+
+
 def ids(pid: int) -> tuple[int, int]:
     """The effective user and group of a process, proc(5). Raises Refused where it has ended."""
     found = {"Uid": 0, "Gid": 0}

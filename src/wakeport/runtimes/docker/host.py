@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from wakeport.loop import Loop
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
-from wakeport.runtimes.docker.container import Inspected, unreachable_network
-from wakeport.runtimes.docker.engine import Engine, quoted
-from wakeport.runtimes.problems import Missing, Refused, RuntimeProblem
+from wakeport.runtimes.docker.container import Inspected
+from wakeport.runtimes.docker.engine import quoted
+from wakeport.runtimes.docker.look import asked, look_at
+from wakeport.runtimes.docker.look import why_unreachable as _why_unreachable
+from wakeport.runtimes.docker.project import members
+from wakeport.runtimes.problems import Refused
+
+__all__ = ["ADVICE", "AFTER", "WANTS", "has_image", "journal", "look", "members", "why_unreachable"]
 
 ADVICE: Final = Advice(
     title="Docker",
@@ -32,37 +36,21 @@ def journal(_name: str) -> list[str]:
 
 def look(name: str) -> Container:
     """Raises RuntimeProblem."""
-    loop = Loop()
-    try:
-        return Inspected(loop.run(Engine(loop).inspect(name)))
-    except Missing:
-        raise Missing(f"there is no container {name}") from None
-    finally:
-        loop.close()
+    return look_at(name)
 
 
 def has_image(name: str) -> bool:
     """Raises RuntimeProblem."""
-    loop = Loop()
     try:
-        loop.run(Engine(loop).call("GET", f"/images/{quoted(name)}/json"))
+        asked(lambda engine: engine.call("GET", f"/images/{quoted(name)}/json"))
     except Refused as problem:
         if problem.status != NO_SUCH_IMAGE:
             raise
         return False
-    finally:
-        loop.close()
     return True
 
 
 def why_unreachable(found: Container) -> str | None:
     """Why the host can never reach it; None where it can, or where nobody can tell."""
     assert isinstance(found, Inspected), "looked at by another runtime"
-    loop = Loop()
-    try:
-        drivers = loop.run(Engine(loop).drivers(found.networks))
-    except RuntimeProblem:
-        drivers = {}
-    finally:
-        loop.close()
-    return unreachable_network(found.network_mode, drivers)
+    return _why_unreachable(found)

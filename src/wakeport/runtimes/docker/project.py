@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 
-from wakeport.loop import Loop
 from wakeport.runtimes.docker.container import Inspected
 from wakeport.runtimes.docker.engine import Engine, quoted
+from wakeport.runtimes.docker.look import asked
 from wakeport.runtimes.project import Member
 
 LABEL = "com.docker.compose."
@@ -18,11 +18,7 @@ NO = ("", "False", "false")
 
 def members(project: str) -> list[Member]:
     """The containers of a project, by the names of their services. Raises RuntimeProblem."""
-    loop = Loop()
-    try:
-        found = loop.run(_members(Engine(loop), project))
-    finally:
-        loop.close()
+    found = asked(lambda engine: _members(engine, project))
     return sorted(found, key=lambda member: (member.service, member.container.name))
 
 

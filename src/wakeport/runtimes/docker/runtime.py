@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 
 from wakeport.loop import Loop, now
@@ -18,11 +17,13 @@ from wakeport.runtimes.changes import (
     STARTED,
     THAWED,
 )
+from wakeport.runtimes.container import need_address, targets_at
 from wakeport.runtimes.docker.begin import SOCKET, Begun, start_path
 from wakeport.runtimes.docker.container import CONNECT, Inspected, unreachable_network
 from wakeport.runtimes.docker.engine import TITLE, Engine, Exchange, quoted
 from wakeport.runtimes.docker.output import copy_frames, copy_raw
 from wakeport.runtimes.problems import Missing, Refused
+from wakeport.runtimes.program import process_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,12 +142,8 @@ class Runtime:
 
     async def targets(self, container: Container, ports: list[str]) -> dict[str, Target]:
         """Where each of `ports` answers: "80/tcp" on the container's own address, "/app.sock" on the host."""
-        found: dict[str, Target] = {port: (port,) for port in ports if port.startswith("/")}
-        if len(found) == len(ports):
-            return found  # it may have no network at all
         assert isinstance(container, Inspected), "only what was looked at has been started"
-        address = await self._address(container)
-        return {port: found.get(port) or (address, int(port.partition("/")[0])) for port in ports}
+        return targets_at(ports, await self._address(container) if need_address(ports) else "")
 
     async def _address(self, owner: Inspected) -> str:
         while owner.shares_network_of:
@@ -165,18 +162,10 @@ class Runtime:
     async def ended(self, container: Container) -> None:
         """Return when the container's first process has ended.
 
-        A pidfd tells at once, and also while the Engine itself is away.
+        That is seen at once, and also while the Engine itself is away.
         """
-        if not container.pid:
-            return  # it had ended before it was looked at
-        try:
-            fd = os.pidfd_open(container.pid)
-        except ProcessLookupError:
-            return
-        try:
-            await self.loop.readable(fd)
-        finally:
-            os.close(fd)
+        if container.pid:  # else it had ended before it was looked at
+            await process_ended(self.loop, container.pid)
 
     async def end(self, container: Container) -> Container:
         """How it ended. The Engine learns of that some milliseconds after `ended`, so it is asked again."""

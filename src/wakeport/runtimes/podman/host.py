@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from wakeport.loop import Loop
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
-from wakeport.runtimes.docker.container import unreachable_network
-from wakeport.runtimes.docker.engine import Engine
+from wakeport.runtimes.docker.look import look_at
+from wakeport.runtimes.docker.look import why_unreachable as _why_unreachable
 from wakeport.runtimes.podman.begin import SOCKET, TITLE
 from wakeport.runtimes.podman.container import CONNECT, PodmanInspected
-from wakeport.runtimes.problems import RuntimeProblem
 
 ADVICE: Final = Advice(
     title=TITLE,
@@ -33,21 +31,10 @@ def journal(_name: str) -> list[str]:
 
 def look(name: str) -> Container:
     """Raises RuntimeProblem."""
-    loop = Loop()
-    try:
-        return PodmanInspected(loop.run(Engine(loop, SOCKET, TITLE).inspect(name)))
-    finally:
-        loop.close()
+    return look_at(name, SOCKET, TITLE, PodmanInspected)
 
 
 def why_unreachable(found: Container) -> str | None:
     """Why the host can never reach it; None where it can, or where nobody can tell."""
     assert isinstance(found, PodmanInspected), "looked at by another runtime"
-    loop = Loop()
-    try:
-        drivers = loop.run(Engine(loop, SOCKET, TITLE).drivers(found.networks))
-    except RuntimeProblem:
-        drivers = {}
-    finally:
-        loop.close()
-    return unreachable_network(found.network_mode, drivers, CONNECT)
+    return _why_unreachable(found, SOCKET, TITLE, CONNECT)

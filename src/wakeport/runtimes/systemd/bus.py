@@ -22,8 +22,6 @@ ANSWER_WITHIN = 10.0  # seconds; systemd answers in one millisecond, and while i
 READ_SIZE = 65536
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
-NO_SUCH = ("NoSuchUnit", "UnknownObject", "LoadFailed")
-
 
 class Bus:
     """Connects at the first call, and anew where systemd has hung up: it does when it executes itself anew.
@@ -103,10 +101,10 @@ class Bus:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.connect(self.path)
+            connection.sendall(greeting(os.getuid()) + BEGIN)
         except OSError as error:
             connection.close()
             raise Unreachable(f"systemd does not answer on {self.path}: {error.strerror}") from error
-        connection.sendall(greeting(os.getuid()) + BEGIN)
         self._begin(connection, b"")
 
     def _say(self, data: bytes) -> None:
@@ -126,7 +124,7 @@ class Bus:
         connection.setblocking(False)
         self.connection, self.received, self.unsent, self.welcomed = connection, heard, b"", False
         self.loop.watch(connection.fileno(), READ, self._on_readable)
-        self._take()
+        self._take_what_came()
 
     def _on_readable(self, _events: int) -> None:
         assert self.connection is not None
@@ -141,6 +139,9 @@ class Bus:
             self._end(Unreachable("systemd hung up"))
             return
         self.received += data
+        self._take_what_came()
+
+    def _take_what_came(self) -> None:
         try:
             self._take()
         except Malformed as error:
@@ -187,6 +188,6 @@ async def _value(future: Future[Message]) -> Message:
 
 
 def _problem(message: Message) -> Refused | Missing:
-    """systemd's refusal in its own words. The name of the error is in no field that we read, its text is."""
+    """systemd's refusal in its own words."""
     text = " ".join(str(part) for part in message.body) or "systemd refused"
     return Missing(text) if "not found" in text else Refused(text)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 from wakeport.loop import Loop
-from wakeport.runtimes.problems import Missing, Refused
 from wakeport.runtimes.systemd.begin import SOCKET
 from wakeport.runtimes.systemd.bus import Bus
-from wakeport.runtimes.systemd.unit import WANTED, Unit, object_path
+from wakeport.runtimes.systemd.unit import WANTED, Unit, loaded, object_path
 
 MESSAGE_BUS = "/run/dbus/system_bus_socket"
 
@@ -30,8 +29,4 @@ async def _look(loop: Loop, unit: str) -> Unit:
         found = await bus.properties(object_path(unit), WANTED)
     finally:
         bus.close()
-    if found["LoadState"] == "not-found":
-        raise Missing(f"there is no unit {unit}")
-    if found["LoadState"] != "loaded":
-        raise Refused(f"unit {unit} is {found['LoadState']}")
-    return Unit(unit, found)
+    return loaded(unit, found)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import time
 
 from wakeport.loop import Future, Loop, any_of
 from wakeport.runtimes.cgroup import group_of
+from wakeport.runtimes.container import need_address, targets_at
 from wakeport.runtimes.freezer import Freezer
 from wakeport.runtimes.network import address
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
-from wakeport.runtimes.program import ids, run
+from wakeport.runtimes.program import ids, process_ended, run
 from wakeport.runtimes.systemd.begin import START, Begun
 from wakeport.runtimes.systemd.bus import Bus
 from wakeport.runtimes.systemd.signals import FORGOTTEN, Signals
-from wakeport.runtimes.systemd.unit import WANTED, Unit, object_path, stamp
+from wakeport.runtimes.systemd.unit import WANTED, Unit, loaded, object_path, stamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 BY_SYSTEMD = ("systemd-run", "--quiet", "--wait", "--collect", "--")
 
 STOP_MARGIN = 15.0  # seconds beyond the unit's own TimeoutStopSec=
-START_WITHIN = 86400.0  # the wake keeps its own deadline
 END_WITHIN = 2.0  # seconds for systemd to see that a process has ended
 LOOK_EVERY = 0.01  # seconds, for an address that is not there yet; a look costs 0.1 ms
 
@@ -55,7 +54,8 @@ class UnitRuntime:
         self.asked = begun is not None and begun.started
 
     def unit_of(self, name: str) -> str:
-        return name if "." in name else f"{name}.service"
+        """What systemd calls it."""
+        raise NotImplementedError
 
     def seen(self, unit: Unit) -> Unit:
         """Where more is to be known of it than systemd says."""
@@ -97,11 +97,7 @@ class UnitRuntime:
 
     async def look(self, _name: str = "") -> Unit:
         found = await self.bus.properties(self.path, WANTED)
-        if found["LoadState"] == "not-found":
-            raise Missing(f"there is no unit {self.unit}")
-        if found["LoadState"] in ("error", "bad-setting", "masked"):
-            raise Refused(f"unit {self.unit} is {found['LoadState']}: {found['LoadError'][1]}".rstrip(": "))
-        unit = self.seen(Unit(self.unit, found))
+        unit = self.seen(loaded(self.unit, found))
         self.signals.is_up(unit.running)
         self.freezer.follow(group_of(unit.pid, own=unit.group) if unit.pid else None)
         return unit
@@ -113,12 +109,8 @@ class UnitRuntime:
         return False
 
     async def targets(self, container: Container, ports: list[str]) -> dict[str, Target]:
-        found: dict[str, Target] = {port: (port,) for port in ports if port.startswith("/")}
-        if len(found) == len(ports):
-            return found
         assert isinstance(container, Unit), "only what was looked at has been started"
-        address = await self.address(container)
-        return {port: found.get(port) or (address, int(port.partition("/")[0])) for port in ports}
+        return targets_at(ports, await self.address(container) if need_address(ports) else "")
 
     async def freeze(self, _container: Container) -> None:
         await self.bus.call("FreezeUnit", self.unit)
@@ -136,23 +128,24 @@ class UnitRuntime:
         try:
             if (await self.look()).paused:
                 await self.thaw(container)
-            job = await self.bus.call("StopUnit", self.unit, "replace")
+            await self.loop.within(container.stop_timeout + STOP_MARGIN, self._stop())
         except Missing:
             return
-        await self.loop.within(container.stop_timeout + STOP_MARGIN, self._stopped(job))
-
-    async def _stopped(self, job: list[str]) -> None:
-        try:
-            await self.signals.result_of(job)
         except TimeoutError:
             raise Unreachable(f"{self.unit} has not stopped in time") from None
+
+    async def _stop(self) -> None:
+        while True:
+            result = await self.signals.result_of(await self.bus.call("StopUnit", self.unit, "replace"))
+            if result != FORGOTTEN or not (await self.look()).running:
+                return
 
     async def ended(self, container: Container) -> None:
         """A pidfd tells at once; a unit without a process is followed by what systemd says of it."""
         pid = container.pid
         while True:
             if pid:
-                await self._process_ended(pid)
+                await process_ended(self.loop, pid)
             changed = self.signals.changed()
             try:
                 found = await self.look()
@@ -172,16 +165,6 @@ class UnitRuntime:
                 pid = 0 if found.pid == pid else pid
                 continue
             pid = found.pid  # it has handed over to another process
-
-    async def _process_ended(self, pid: int) -> None:
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        try:
-            await self.loop.readable(fd)
-        finally:
-            os.close(fd)
 
     async def end(self, _container: Container) -> Unit:
         patience: Future[None] = Future()

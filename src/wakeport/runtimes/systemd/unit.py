@@ -6,6 +6,7 @@ import time
 
 from wakeport.runtimes.cgroup import SERVICE
 from wakeport.runtimes.container import Container
+from wakeport.runtimes.problems import Missing, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +59,16 @@ class Unit(Container):
         self.on_host_network = not (self.private_network or found["NetworkNamespacePath"])
         if found["UnitFileState"] in ("enabled", "enabled-runtime"):
             self.starts_at_boot = "it is enabled"
+
+
+def loaded(name: str, found: Mapping[str, Any]) -> Unit:
+    """Raises Missing where there is no such unit, Refused where systemd cannot start it."""
+    state = found["LoadState"]
+    if state == "not-found":
+        raise Missing(f"there is no unit {name}")
+    if state != "loaded":
+        raise Refused(f"unit {name} is {state}: {found['LoadError'][1]}".rstrip(": "))
+    return Unit(name, found)
 
 
 def stamp(microseconds: int) -> str:

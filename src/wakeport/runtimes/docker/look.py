@@ -1,0 +1,44 @@
+"""What the command line sees of a container over the Engine API, whoever speaks that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from wakeport.loop import Loop
+from wakeport.runtimes.docker.begin import SOCKET
+from wakeport.runtimes.docker.container import CONNECT, Inspected, unreachable_network
+from wakeport.runtimes.docker.engine import TITLE, Engine
+from wakeport.runtimes.problems import Missing, RuntimeProblem
+
+T = TypeVar("T")
+
+
+def asked(question: Callable[[Engine], Coroutine[Any, Any, T]], path: str = SOCKET, title: str = TITLE) -> T:
+    """The answer to one question. Raises RuntimeProblem."""
+    loop = Loop()
+    try:
+        return loop.run(question(Engine(loop, path, title)))
+    finally:
+        loop.close()
+
+
+def look_at(
+    name: str, path: str = SOCKET, title: str = TITLE, inspected: type[Inspected] = Inspected
+) -> Inspected:
+    """Raises RuntimeProblem."""
+    try:
+        return inspected(asked(lambda engine: engine.inspect(name), path, title))
+    except Missing:
+        raise Missing(f"there is no container {name}") from None
+
+
+def why_unreachable(
+    found: Inspected, path: str = SOCKET, title: str = TITLE, connect: str = CONNECT
+) -> str | None:
+    """Why the host can never reach it; None where it can, or where nobody can tell."""
+    try:
+        drivers = asked(lambda engine: engine.drivers(found.networks), path, title)
+    except RuntimeProblem:
+        drivers = {}
+    return unreachable_network(found.network_mode, drivers, connect)
