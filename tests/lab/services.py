@@ -14,6 +14,8 @@ from typing import Any
 from tests.lab import clients
 from tests.lab.runtimes import Containers
 from tests.lab.waiting import PATIENCE, eventually
+from wakeport.proxy.traffic import SEEN_AFTER
+from wakeport.supervisor.doze import TOLD_WITHIN
 from wakeport.units import names
 
 RELAY, CLASSIC = SHAPES = ("wakeport", "systemd-socket-proxyd")  # the values of `proxy`
@@ -146,6 +148,15 @@ class Service:
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
         return killed > 0
+
+    def frozen_by_a_person(self) -> None:
+        """Freeze it behind the supervisor's back, at a moment that leaves it frozen.
+
+        Right behind a client it may have caught that client: the proxy then asks for the container back.
+        """
+        time.sleep(max(SEEN_AFTER, TOLD_WITHIN))
+        self.containers.freeze(self.container)
+        self.reaches("dozing")
 
     def systemctl(self, verb: str, *units: str, within: float = 60.0) -> None:
         self.lab.run(["systemctl", verb, *units], timeout=within)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tests.lab import clients
 from tests.lab.services import AddService
 from tests.lab.waiting import eventually
-from wakeport.proxy.traffic import SEEN_AFTER
-from wakeport.supervisor.doze import TOLD_WITHIN
 
 
 @pytest.mark.every_runtime
@@ -41,10 +37,7 @@ def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -
     web = service("web", "--doze=1h", idle="2h")
     with clients.connect(web.lab) as open_one:
         assert clients.ask(open_one)
-        # Who has just come, or said something, is taken to hang in it, and wakes it at once.
-        time.sleep(max(SEEN_AFTER, TOLD_WITHIN))
-        web.containers.freeze("web")
-        web.reaches("dozing")
+        web.frozen_by_a_person()
         answer = web.get()
         assert answer.served, answer
         assert clients.ask(open_one)

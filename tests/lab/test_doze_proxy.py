@@ -186,8 +186,7 @@ def test_sleep_tells_of_a_container_that_a_person_started_and_froze(service: Add
     web = service("web", idle="1h")
     web.lab.docker("start", "web")
     assert web.get().served
-    web.lab.docker("pause", "web")
-    web.reaches("dozing")
+    web.frozen_by_a_person()
     refused = web.lab.run(["wakeport", "sleep", "web"], check=False)
     assert refused.returncode == 5, refused
     assert "started by hand" in refused.stderr
