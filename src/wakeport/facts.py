@@ -10,7 +10,7 @@ from typing import Final
 
 import wakeport
 from wakeport import programs
-from wakeport.errors import NoRights, NotThere, OutOfReach, Problem
+from wakeport.errors import BadInput, NoRights, NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.per_connection import CLIENTS
 from wakeport.runtimes import choice
@@ -43,7 +43,19 @@ def machine(
         after=host.AFTER,
         wants=host.WANTS,
         needs_within=needs_within,
+        passed_to=_passed_to(service) if service.pass_fd else "",
     )
+
+
+def _passed_to(service: Service) -> str:
+    """Raises BadInput where its runtime passes no socket to what it starts."""
+    try:
+        unit: str = choice.host(service.runtime).passed_to(service.container)
+    except RuntimeProblem as problem:
+        raise BadInput(
+            f"pass_fd: {problem}", 'leave it out, or make a unit of systemd of it: runtime = "unit"'
+        ) from None
+    return unit
 
 
 def _last_stop_timeout(layout: Layout, service: str) -> int:

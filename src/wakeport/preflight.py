@@ -189,7 +189,7 @@ def open_to_proxy(path: str, *, reading: bool) -> bool:
 
 def network_mistake(service: Service, container: Container) -> Mistake | None:
     """A network on which nothing can reach the container, and what to do."""
-    if all(listener.leads_to_path for listener in service.listener):
+    if service.pass_fd or all(listener.leads_to_path for listener in service.listener):
         return None  # it needs none
     reason = facts.why_unreachable(service.runtime, container)
     return (f"container {container.name} cannot be reached", reason) if reason else None

@@ -38,6 +38,11 @@ def look(name: str) -> Container:
     return found
 
 
+def passed_to(name: str) -> str:
+    """The unit whose process gets the service's sockets, where the program takes its clients itself."""
+    return unit_of(name)
+
+
 def why_unreachable(found: Container) -> str | None:
     """A network of its own that nothing connects to the host."""
     told = network(settings(found.name))
