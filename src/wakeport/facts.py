@@ -52,9 +52,8 @@ def _passed_to(service: Service) -> str:
     try:
         unit: str = choice.host(service.runtime).passed_to(service.container)
     except RuntimeProblem as problem:
-        raise BadInput(
-            f"pass_fd: {problem}", 'leave it out, or make a unit of systemd of it: runtime = "unit"'
-        ) from None
+        hint = 'mend that, leave it out, or make a unit of systemd of it (runtime = "unit")'
+        raise BadInput(f"pass_fd: {problem}", hint) from None
     return unit
 
 

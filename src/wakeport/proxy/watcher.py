@@ -179,6 +179,8 @@ class Watcher:
         """A successor has to know that we are here before anybody is: a client that comes starts no other."""
         if self.failure is None and self.lease.is_orphaned and not self.lease.busy:
             self.lease.hold()
+            self.linger.somebody()  # until the next look
+            self.look_later()
         self.linger.stay_no_longer()
 
     def on_outlived(self) -> None:
