@@ -19,7 +19,7 @@ HASTY = "import wakeport.proxy.patience as patience; patience.GRACE = -19.0;"
 
 
 def watcher(house: House, *words: str, before: str = "") -> Program:
-    return house.proxy(*words, entry="wakeport.proxy.watcher", before=before)
+    return house.proxy(*words, entry="wakeport.proxy.watch.watcher", before=before)
 
 
 def is_busy(message: dict[str, Any]) -> bool:

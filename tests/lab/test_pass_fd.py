@@ -20,7 +20,7 @@ from tests.lab.services import Service
 from tests.lab.test_udp import ECHO
 from tests.lab.test_udp import client as udp_client
 from tests.lab.waiting import eventually
-from wakeport.proxy.watcher import LOOK_EVERY
+from wakeport.proxy.watch.watcher import LOOK_EVERY
 
 # Accepts from whatever it was given, and lets go of nothing when it is told to end. Answers HTTP with the
 # page, all else with what came, a datagram too.

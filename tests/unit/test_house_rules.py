@@ -146,7 +146,8 @@ def test_nothing_is_imported_before_the_start_call() -> None:
 @pytest.mark.parametrize(
     "half",
     [
-        *("supervisor.life", "proxy.main", "proxy.starter", "proxy.watcher", "keep.main"),
+        *("supervisor.life", "proxy.main", "proxy.starter", "keep.main"),
+        "proxy.watch.watcher",
         "runtimes.process.runtime",
     ],
 )

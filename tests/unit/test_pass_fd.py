@@ -17,7 +17,7 @@ from wakeport.dbus.messages import message_size, parse
 from wakeport.errors import BadInput
 from wakeport.install.plan import plan, removal
 from wakeport.layout import Layout
-from wakeport.proxy.connections import Connections
+from wakeport.proxy.watch.connections import Connections
 from wakeport.service import Service, build
 
 TCP: dict[str, Any] = {"on": "80"}

@@ -20,15 +20,15 @@ from wakeport.lease import AWAKE, DOZING, FAILED, STOPPING, WATCHER, Message
 from wakeport.lease_holder import LeaseHolder
 from wakeport.loop import READ, Loop, Timer, now
 from wakeport.proxy import options
-from wakeport.proxy.arrivals import Arrivals
-from wakeport.proxy.blocking import Blocking
-from wakeport.proxy.connections import Connections
 from wakeport.proxy.door import Client, Door, capacity_within, inherited_listeners, raise_descriptor_limit
 from wakeport.proxy.linger import LEAVE_AFTER, Linger
 from wakeport.proxy.options import Options
 from wakeport.proxy.patience import Patience
 from wakeport.proxy.refusal import Failure, Refusals, failure_from
 from wakeport.proxy.reports import REPORT_MAX
+from wakeport.proxy.watch.arrivals import Arrivals
+from wakeport.proxy.watch.blocking import Blocking
+from wakeport.proxy.watch.connections import Connections
 
 # Seconds between two looks at who is there, while somebody is. Nobody tells when a connection ends; and
 # while somebody is there, nobody need tell that another has come.
