@@ -159,7 +159,7 @@ def test_a_program_that_knows_nothing_of_the_socket_is_found_out(house: House) -
     watcher(house, before=HASTY)
     lease = house.lease.accept()
     lease.awake(80)
-    assert b"has not accepted anybody" in everything(web)
+    assert b"accepts nobody" in everything(web)
     lease.hear_end()
 
 

@@ -161,7 +161,7 @@ def test_dozing_and_woken_by_the_next_client(add: Add) -> None:
     assert web.get().served
     for _ in range(3):
         web.reaches("dozing")
-        assert web.is_frozen
+        web.freezes()
         answer = web.get()
         assert answer.served, answer
     with clients.connect(web.lab) as client:

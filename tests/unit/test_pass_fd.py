@@ -122,6 +122,16 @@ def test_the_drop_in_comes_and_goes_and_anothers_stays(tmp_path: Path) -> None:
     assert foreign not in gone
 
 
+def test_another_socket_takes_another_start_of_the_program(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    for change in plan(layout, "web", units.units(passing(), PASSED)).changes:
+        change.path.parent.mkdir(parents=True, exist_ok=True)
+        change.path.write_text(change.new or "")
+    intended = plan(layout, "web", units.units(passing(TCP, {"on": "81"}), PASSED))
+    called = units.names("web")
+    assert intended.stop == [called.socket, called.proxy, called.supervisor]
+
+
 def test_a_call_with_a_number() -> None:
     message = call(7, "org.x", "/x", "org.x.Y", "KillUnit", words=("web.service", "main", 15))
     assert message_size(message) == len(message)

@@ -14,6 +14,7 @@ from wakeport.socket_unit import OPENED_WITH
 from wakeport.unit_file import MARK, owner
 from wakeport.units import Names, names
 
+_PASSED: Final = " pass_fd=yes"
 _STORES: Final = "\nFileDescriptorStoreMax="
 
 
@@ -137,11 +138,13 @@ def _to_stop(called: Names, old: dict[str, str], new: dict[str, str]) -> list[st
     stop = []
     if _differ(f"(?m)^(?:{'|'.join(OPENED_WITH)})=.*", old[called.socket], new[called.socket]):
         stop += [called.socket, called.proxy]
+        if _PASSED in new[called.supervisor]:
+            stop += [called.supervisor]  # its program would go on with the old sockets
     elif _differ(r"target=.*", old[called.proxy], new[called.proxy]) and not _hands_over(called, old, new):
         stop += [called.proxy]
     if _differ(r"\b(?:container|runtime|pass_fd)=[^\s\"]+", old[called.supervisor], new[called.supervisor]):
         stop += [called.supervisor]
-    return stop
+    return list(dict.fromkeys(stop))
 
 
 def _hands_over(called: Names, old: dict[str, str], new: dict[str, str]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from wakeport.lease import DOZING as SAID_TO_DOZE
 from wakeport.loop import Loop, any_of, now
-from wakeport.runtimes.problems import Missing, RuntimeProblem
+from wakeport.runtimes.problems import Missing, Refused, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
@@ -79,14 +79,18 @@ class Doze:
     async def hush(self, awake: Awake) -> None:
         """Freeze it for a last look at who has come, where it accepts its clients itself.
 
-        Running, it could accept one between that look and its end. Raises RuntimeProblem.
+        Running, it could accept one between that look and its end; where it cannot be frozen it still may.
+        Raises RuntimeProblem.
         """
         if not self.is_frozen:
             self.demand.asked = False
             self.record.dozing()
             self.is_hushed = self.is_frozen = True
             self.changes.frozen = None
-            await self.runtime.freeze(awake.container)
+            try:
+                await self.runtime.freeze(awake.container)
+            except Refused:
+                self.is_hushed = self.is_frozen = False
         heard = self.demand.leases.ask_watchers({"state": SAID_TO_DOZE})
         patience = self.loop.spawn(self.loop.sleep(HEARD_WITHIN))
         await any_of(heard, patience, awake.ended)

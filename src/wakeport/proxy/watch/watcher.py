@@ -189,7 +189,7 @@ class Watcher:
 
     def on_patience_exhausted(self, reason: str) -> None:
         if self.lease.state == AWAKE:
-            reason = "the program runs, and has not accepted anybody from the socket that it was given"
+            reason = "the program runs and accepts nobody: it takes no socket, or was started without it"
         self.turn_away(Failure(reason))
 
     # Nothing comes of it.
