@@ -7,6 +7,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from wakeport import facts, needs, ports
@@ -14,6 +15,7 @@ from wakeport.errors import BadInput, InTheWay, NoRights, NotThere
 from wakeport.layout import Layout
 from wakeport.listener import Owner, visible
 from wakeport.place import Place
+from wakeport.proxy.watch.connections import Connections
 from wakeport.runtimes.container import Container
 from wakeport.service import Service
 from wakeport.socket_unit import GROUP
@@ -134,7 +136,7 @@ def host_fits(service: Service) -> None:
 
 def host_mistakes(service: Service) -> list[Mistake]:
     """Owners and files that the listeners name and that do not fit, each with what to do."""
-    found: list[Mistake] = []
+    found: list[Mistake] = _unwatched() if service.pass_fd else []
     for listener in service.listener:
         if listener.owner is not None:
             found += _missing_accounts(listener.owner)
@@ -143,6 +145,17 @@ def host_mistakes(service: Service) -> list[Mistake]:
         if isinstance(listener.to, str):
             found += _hidden(listener.to)
     return found
+
+
+def _unwatched() -> list[Mistake]:
+    """Whoever accepts its clients itself is known to be idle by the kernel alone."""
+    try:
+        with closing(Connections([])) as connections:
+            connections.ask_of_none()
+    except OSError as error:
+        fact = f"pass_fd: this kernel does not tell who is connected (sock_diag: {error.strerror})"
+        return [(fact, "modprobe tcp_diag, or leave pass_fd out")]
+    return []
 
 
 def _missing_accounts(owner: Owner) -> list[Mistake]:

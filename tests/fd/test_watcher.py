@@ -156,11 +156,17 @@ def test_a_program_that_knows_nothing_of_the_socket_is_found_out(house: House) -
     """Its clients would wait for ever."""
     house.listen()
     web = house.client(say=REQUEST)
-    watcher(house, before=HASTY)
+    program = watcher(house, before=HASTY)
     lease = house.lease.accept()
     lease.awake(80)
     assert b"accepts nobody" in everything(web)
-    lease.hear_end()
+    lease.hear_until(is_free)
+    assert b"accepts nobody" in everything(house.client(say=REQUEST)), (
+        "while it runs, no other watcher starts"
+    )
+    lease.tell("stopping")
+    lease.close()
+    assert program.wait() == 0
 
 
 def test_a_program_that_is_busy_with_another_is_not(house: House) -> None:

@@ -53,6 +53,10 @@ class Connections:
             found += self._unix()
         return found
 
+    def ask_of_none(self) -> None:
+        """Raises OSError where the kernel would answer nothing else, either."""
+        self._inet(socket.AF_INET, 1, None)
+
     def close(self) -> None:
         self.kernel.close()
 

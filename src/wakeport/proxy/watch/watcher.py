@@ -177,7 +177,9 @@ class Watcher:
 
     def on_lease_lost(self) -> None:
         """A successor has to know that we are here before anybody is: a client that comes starts no other."""
-        if self.failure is None and self.lease.is_orphaned and not self.lease.busy:
+        if self.failure is not None:
+            self.leave_behind()
+        elif self.lease.is_orphaned and not self.lease.busy:
             self.lease.hold()
             self.linger.somebody()  # until the next look
             self.look_later()
@@ -188,17 +190,27 @@ class Watcher:
             self.patience.begin_anew(answered=self.lease.state is not None)
 
     def on_patience_exhausted(self, reason: str) -> None:
-        if self.lease.state == AWAKE:
-            reason = "the program runs and accepts nobody: it takes no socket, or was started without it"
-        self.turn_away(Failure(reason))
+        if self.lease.state != AWAKE:
+            self.turn_away(Failure(reason))
+            return
+        # For as long as it runs, systemd would start nobody for those who come later.
+        self.failure = Failure(
+            "the program runs and accepts nobody: it takes no socket, or was started without it"
+        )
+        self.lease.release()
+        self.let_in()
 
     # Nothing comes of it.
 
     def turn_away(self, failure: Failure) -> None:
         """Let everyone in to tell them, for as long as the failure is fresh; the next watcher asks again."""
         self.failure = failure
-        self.patience.end()
         self.lease.drop()
+        self.let_in()
+        self.loop.call_in(min(LEAVE_AFTER, failure.retry_after), self.leave_behind)
+
+    def let_in(self) -> None:
+        self.patience.end()
         self.arrivals.ignore()
         # Only now: it makes the sockets non-blocking for the program as well, which has no use for them.
         self.door = Door(self.loop, self.streams, self.admit, self.capacity)
@@ -206,7 +218,6 @@ class Watcher:
         for index, listener in enumerate(self.listeners):
             if index not in self.streams:
                 self.loop.watch(listener.fileno(), READ, partial(self.throw_away, listener))
-        self.loop.call_in(min(LEAVE_AFTER, failure.retry_after), self.leave_behind)
 
     def throw_away(self, listener: socket.socket, _events: int) -> None:
         try:
