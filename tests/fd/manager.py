@@ -11,7 +11,7 @@ from tests.fd.conftest import PATIENCE, House, Program
 
 DUE = "import wakeport.proxy.restart.job as job; job.successor_is_due = lambda: {due};"
 
-# Who is turned away is given a fifth of a second to say in which language; a test may need longer.
+# Who is turned away is given a second to say in which language; a test may need longer.
 PATIENT = "import wakeport.proxy.refusal as refusal; refusal.FIRST_BYTES_WITHIN = 20.0;"
 
 
