@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from lab import Lab
 from lab.images import PAGE
+from tests.lab.waiting import PATIENCE
 
 REQUEST: Final = b"GET / HTTP/1.0\r\nHost: lab\r\n\r\n"
 TIMED_OUT: Final = "timed out"
@@ -56,7 +57,7 @@ class Answer(NamedTuple):
         return f"{self.error or self.status} after {self.seconds:.3f} s: {self.data[-120:]!r}"
 
 
-def get(lab: Lab, port: int = 80, within: float = 30.0) -> Answer:
+def get(lab: Lab, port: int = 80, within: float = PATIENCE) -> Answer:
     """One client, and what became of it within so many seconds."""
     return crowd(lab, 1, port, within)[0]
 
@@ -126,7 +127,7 @@ def trickle(lab: Lab, every: float, port: int = 80, within: float = 60.0) -> Ite
         thread.join()
 
 
-def connect(lab: Lab, port: int = 80, within: float = 10.0) -> socket.socket:
+def connect(lab: Lab, port: int = 80, within: float = PATIENCE) -> socket.socket:
     """A connection that says nothing yet; every wait on it ends after so many seconds."""
     with lab.network():
         return socket.create_connection(("127.0.0.1", port), timeout=within)
