@@ -13,10 +13,10 @@ from wakeport.proxy.traffic import LOOK_EVERY, SEEN_AFTER
 ANSWER = 64 << 20  # bytes; more than all buffers on the way hold
 
 
-def served_once(house: House, *words: str) -> Holder:
+def served_once(house: House, *words: str, before: str = "") -> Holder:
     """The lease of a proxy whose first client has come and gone."""
     target = house.target()
-    house.proxy(*words)
+    house.proxy(*words, before=before)
     client = house.client(say=b"first")
     lease = house.lease.accept()
     lease.awake(target.port)
@@ -33,6 +33,11 @@ def test_it_stays_without_clients_and_leaves_when_the_container_stops(house: Hou
     assert proxy.lives_on(1.5 * LEAVES_AFTER)
     lease.tell("stopping")
     assert proxy.wait() == 0
+
+
+def test_who_looks_late_lets_go_of_its_lease_all_the_same(house: House) -> None:
+    """It was time to leave already, and it stayed, for a doze: with its lease, for which there was none."""
+    served_once(house, "doze=yes", before="linger.LEAVE_AFTER = linger.RELEASE_AFTER / 2")
 
 
 def test_without_doze_it_leaves(house: House) -> None:
