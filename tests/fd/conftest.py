@@ -18,7 +18,18 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
-PATIENCE = 20.0  # seconds; no test measures time, so a slow machine only makes them slower
+PATIENCE = 60.0  # seconds; no test measures time, so a slow machine only makes them slower
+
+# A proxy leaves when nobody is there for a second, also before its first client. A test that gets no
+# processor for so long would then wait for a proxy that nobody starts again, as systemd does.
+LEAVES_AFTER = 3.0  # seconds
+LINGERS = f"import wakeport.proxy.linger as linger; linger.LEAVE_AFTER = {LEAVES_AFTER};"
+
+# A target that refuses is given up after a second, in which a test may have to make it listen.
+DIALS_ON = "import wakeport.proxy.dialer as dialer; dialer.REFUSED_FOR = 60.0;"
+
+# Who is turned away is given a fifth of a second to say in which language; a test may need longer.
+PATIENT = "import wakeport.proxy.refusal as refusal; refusal.FIRST_BYTES_WITHIN = 20.0;"
 
 
 class Program:
@@ -281,7 +292,9 @@ class House:
             self.listen()
         ports = (80 if one_target else 80 + index for index in range(len(self.listeners)))
         targets = targets or [f"target={port}/tcp" for port in ports]
-        words = ("name=web", f"lease={self.lease.path}", "ready_within=20", *targets, *words)
+        words = ("name=web", f"lease={self.lease.path}", "ready_within=60", *targets, *words)
+        if entry == "wakeport.proxy.main":
+            before = LINGERS + before
         program = Program(entry, list(words), self.listeners, before)
         self.programs.append(program)
         return program

@@ -7,12 +7,9 @@ import os
 import socket
 from collections.abc import Sequence
 
-from tests.fd.conftest import PATIENCE, House, Program
+from tests.fd.conftest import LINGERS, PATIENCE, PATIENT, House, Program
 
 DUE = "import wakeport.proxy.restart.job as job; job.successor_is_due = lambda: {due};"
-
-# Who is turned away is given a second to say in which language; a test may need longer.
-PATIENT = "import wakeport.proxy.refusal as refusal; refusal.FIRST_BYTES_WITHIN = 20.0;"
 
 
 class Manager:
@@ -27,7 +24,7 @@ class Manager:
         self.stored: int | None = None
         self.takes = True
 
-    def start(self, *words: str, due: bool = True, targets: Sequence[str] = ()) -> Program:
+    def start(self, *words: str, due: bool = True, targets: Sequence[str] = (), before: str = "") -> Program:
         """A proxy for the house's listeners, ready; with the box, where there is one; see House."""
         house = self.house
         if not house.listeners:
@@ -38,10 +35,16 @@ class Manager:
             passed.append(socket.socket(fileno=self.stored))
             names.append("handover")
         environment = {"NOTIFY_SOCKET": self.path, "LISTEN_FDNAMES": ":".join(names)}
-        before = f"import os; os.environ.update({environment!r});" + DUE.format(due=due) + PATIENT
+        before = (
+            f"import os; os.environ.update({environment!r});"
+            + LINGERS
+            + DUE.format(due=due)
+            + PATIENT
+            + before
+        )
         kinds = ["udp" if sock.type == socket.SOCK_DGRAM else "tcp" for sock in house.listeners]
         served = targets or [f"target={80 + index}/{kind}" for index, kind in enumerate(kinds)]
-        given = ["name=web", f"lease={house.lease.path}", "ready_within=20", *served, *words]
+        given = ["name=web", f"lease={house.lease.path}", "ready_within=60", *served, *words]
         program = Program("wakeport.proxy.main", given, passed, before)
         house.programs.append(program)
         if self.stored is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fd.conftest import PATIENCE, House, eventually, everything
+from tests.fd.conftest import DIALS_ON, PATIENCE, House, eventually, everything
 from tests.fd.manager import Manager
 from wakeport.proxy.restart import box
 from wakeport.proxy.restart.box import Record
@@ -109,7 +109,7 @@ def test_who_is_held_is_held_on_and_served_in_order(manager: Manager, house: Hou
 def test_who_is_being_connected_is_connected_by_the_successor(manager: Manager, house: House) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
-        proxy = manager.start()
+        proxy = manager.start(before=DIALS_ON)
         client = house.client(say=b"hello")
         house.lease.accept().awake(reserved.getsockname()[1])
         manager.restart(proxy)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fd import udp
-from tests.fd.conftest import House, eventually
+from tests.fd.conftest import PATIENCE, House, eventually
 from tests.fd.hostile import reset, supervisor
 from tests.fd.manager import Manager
 from tests.fd.test_hostile_states import BINARY, ENDS, JUDGING, KNOWN, STATES, Everything, serve
@@ -57,7 +57,8 @@ def test_it_ends_in_time_whoever_is_there(house: House, state: str) -> None:
 
 
 def visit(house: House, words: bytes) -> socket.socket:
-    client = socket.create_connection(house.listeners[0].getsockname(), timeout=0.02)
+    client = socket.create_connection(house.listeners[0].getsockname(), timeout=PATIENCE)
+    client.settimeout(0.02)
     with contextlib.suppress(OSError):
         client.sendall(words)
     return client

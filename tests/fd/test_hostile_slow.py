@@ -74,8 +74,8 @@ def test_hundreds_who_send_a_byte_at_a_time(house: House, door: str) -> None:
                     with contextlib.suppress(OSError):
                         client.send(bytes((byte,)))
                 time.sleep(1.0 if IN_FULL else 0.0)
-            # 100 us for a byte: a look, which takes the kernel most of that.
-            assert proxy.processor_time() - before <= len(words) * len(crowd) / 100
+            # 200 us for a byte: a look, which takes half of that, and twice as long on a busy machine.
+            assert proxy.processor_time() - before <= len(words) * len(crowd) / 50
             played.awake({"80/tcp": ["127.0.0.1", target.port]})
             is_served()
             for client in crowd:

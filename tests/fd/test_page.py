@@ -150,7 +150,7 @@ def test_a_head_in_pieces_gets_the_page_when_it_is_whole(house: House) -> None:
 
 def test_a_wake_that_is_faster_than_the_page_shows_none(house: House) -> None:
     target = house.target()
-    house.proxy("page=3")
+    house.proxy("page=30")
     client = house.client(say=BROWSER)
     lease = house.lease.accept()
     lease.tell("waking", waits_for="the runtime to start it")
@@ -273,7 +273,7 @@ def test_a_failure_is_told_with_its_reason_and_tried_again(house: House) -> None
     lease = house.lease.accept()
     lease.tell("waking", waits_for="the runtime to start it")
     first = read_until(client, b"<li>Waiting for the runtime to start it")
-    lease.tell("failed", reason="exit status <127>", retry_after=4.2)
+    lease.tell("failed", reason="exit status <127>", retry_after=4.99)
     page = unchunked(first + everything(client))
     assert b'<li class="failed">exit status &lt;127&gt;; trying again in 5' in page
     assert b'<meta http-equiv="refresh" content="5">' in page

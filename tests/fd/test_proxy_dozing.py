@@ -7,17 +7,16 @@ import threading
 
 import pytest
 
-from tests.fd.conftest import PATIENCE, Holder, House, everything
-from wakeport.proxy.linger import LEAVE_AFTER
+from tests.fd.conftest import LEAVES_AFTER, PATIENCE, Holder, House, everything
 from wakeport.proxy.traffic import LOOK_EVERY, SEEN_AFTER
 
 ANSWER = 64 << 20  # bytes; more than all buffers on the way hold
 
 
-def served_once(house: House, *words: str) -> Holder:
+def served_once(house: House, *words: str, before: str = "") -> Holder:
     """The lease of a proxy whose first client has come and gone."""
     target = house.target()
-    house.proxy(*words)
+    house.proxy(*words, before=before)
     client = house.client(say=b"first")
     lease = house.lease.accept()
     lease.awake(target.port)
@@ -31,9 +30,14 @@ def test_it_stays_without_clients_and_leaves_when_the_container_stops(house: Hou
     lease = served_once(house, "doze=yes")
     [proxy] = house.programs
     lease.tell("dozing")
-    assert proxy.lives_on(2 * LEAVE_AFTER)
+    assert proxy.lives_on(1.5 * LEAVES_AFTER)
     lease.tell("stopping")
     assert proxy.wait() == 0
+
+
+def test_who_looks_late_lets_go_of_its_lease_all_the_same(house: House) -> None:
+    """It was time to leave already, and it stayed, for a doze: with its lease, for which there was none."""
+    served_once(house, "doze=yes", before="linger.LEAVE_AFTER = linger.RELEASE_AFTER / 2")
 
 
 def test_without_doze_it_leaves(house: House) -> None:
@@ -88,10 +92,10 @@ def test_somebody_else_s_freeze_is_undone_for_whoever_comes_next(house: House) -
     assert second.recv(1) == b"b"
 
 
-def silent_one(house: House, *words: str) -> tuple[socket.socket, Holder]:
+def silent_one(house: House, *words: str, before: str = "") -> tuple[socket.socket, Holder]:
     """A client over which nothing has passed for as long as it takes to count no more, and the lease."""
     target = house.target()
-    house.proxy("doze=yes", "counts=100/1", *words)
+    house.proxy("doze=yes", "counts=100/1", *words, before=before)
     client = house.client(say=b"hello")
     lease = house.lease.accept()
     lease.awake(target.port)
@@ -134,7 +138,8 @@ def test_the_first_byte_during_a_doze_stirs(house: House) -> None:
 
 def test_what_was_said_just_before_the_freeze_stirs_too(house: House) -> None:
     """The container was frozen before it could see it: the client would wait for ever."""
-    client, lease = silent_one(house)
+    # Nearly as long ago as the client's first words are, in which the test may have to wait for its turn.
+    client, lease = silent_one(house, before="import wakeport.proxy.traffic as t; t.SEEN_AFTER = 0.9")
     client.sendall(b"ping")
     assert client.recv(4) == b"ping"
     lease.tell("dozing")

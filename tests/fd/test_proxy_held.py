@@ -7,7 +7,8 @@ import socket
 import struct
 import threading
 
-from tests.fd.conftest import PATIENCE, House, echo, eventually, everything
+from tests.fd.conftest import DIALS_ON, PATIENCE, House, echo, eventually, everything
+from tests.fd.hostile import rests
 
 
 def test_two_hundred_held_clients_are_served_in_order(house: House) -> None:
@@ -75,7 +76,7 @@ def test_a_client_that_resets_while_held_is_let_go(house: House) -> None:
     leaves.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     leaves.close()
     lease.hear_until(lambda message: len(message.get("use", ())) == 1)
-    assert proxy.descriptors() == descriptors - 1
+    eventually(lambda: proxy.descriptors() == descriptors - 1)
     lease.awake(target.port)
     assert stays.recv(6) == b"I stay"
     assert target.served == 1
@@ -122,15 +123,12 @@ def test_a_full_house_does_not_spin(house: House) -> None:
     for _ in range(10):
         house.client()
     house.lease.accept().hear_until(lambda message: len(message.get("use", ())) == 3)
-    pause = threading.Event()
-    before = proxy.processor_time()
-    pause.wait(0.5)
-    assert proxy.processor_time() - before <= 3  # of 50 ticks
+    eventually(lambda: rests(proxy, 0.5))
 
 
 def test_a_target_that_comes_up_a_moment_after_awake_is_waited_for(house: House) -> None:
     late = house.refusing()
-    house.proxy()
+    house.proxy(before=DIALS_ON)
     client = house.client(say=b"early")
     house.lease.accept().awake(late.getsockname()[1])
     threading.Event().wait(0.2)

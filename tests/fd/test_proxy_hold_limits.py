@@ -7,6 +7,7 @@ import struct
 import threading
 
 from tests.fd.conftest import House, eventually, everything
+from tests.fd.hostile import rests
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -17,9 +18,7 @@ def test_whoever_has_no_place_in_the_waiting_room_stays_in_the_backlog(house: Ho
     clients = [house.client(say=b"%d" % number) for number in range(8)]
     lease = house.lease.accept()
     lease.hear_until(lambda message: len(message.get("use", ())) == 3)
-    before = proxy.processor_time()
-    threading.Event().wait(0.3)
-    assert proxy.processor_time() - before <= 3  # of 30 ticks: a full room does not spin
+    eventually(lambda: rests(proxy, 0.3))  # a full room does not spin
     lease.awake(target.port)
     for number, client in enumerate(clients):
         assert client.recv(1) == b"%d" % number
@@ -67,17 +66,17 @@ def test_after_a_failure_those_in_the_backlog_are_answered_too(house: House) -> 
 
 def test_who_is_held_too_long_is_told_and_the_wake_goes_on(house: House) -> None:
     target = house.target()
-    house.proxy("hold_for=0.2")
+    house.proxy("hold_for=1.5")
     early = house.client(say=b"GET / HTTP/1.1\r\n\r\n")
     lease = house.lease.accept()
     answer = everything(early)
     assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"not awake within 0.2 s" in answer
+    assert b"not awake within 1.5 s" in answer
     late = house.client(say=b"in time")
     lease.awake(target.port)
     assert late.recv(7) == b"in time"
     # Held once, relayed since: the deadline of holding means nothing to it any more.
-    threading.Event().wait(0.4)
+    threading.Event().wait(1.7)
     late.sendall(b"still")
     assert late.recv(5) == b"still"
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import socket
 
-from tests.fd.conftest import Holder, House, LeaseSocket, Target, eventually, everything
+from tests.fd.conftest import (
+    DIALS_ON,
+    PATIENCE,
+    Holder,
+    House,
+    LeaseSocket,
+    Target,
+    eventually,
+    everything,
+)
 
 
 def test_the_lease_says_who_and_what_for(house: House) -> None:
@@ -115,16 +124,16 @@ def test_stopping_means_ask_again_when_the_next_client_comes(house: House) -> No
 def test_who_waits_when_the_supervisor_stops_waits_for_the_next_one(house: House) -> None:
     """However long the stop takes: the time for an answer begins when the predecessor has hung up."""
     target = house.target()
-    house.proxy("answer_within=0.3")
+    house.proxy("answer_within=1.5")
     client = house.client(say=b"patient")
     lease = house.lease.accept()
     lease.tell("stopping")
     successor = house.lease.accept()
-    client.settimeout(0.8)
+    client.settimeout(2)
     try:
         raise AssertionError(client.recv(1))
     except TimeoutError:
-        client.settimeout(20)
+        client.settimeout(PATIENCE)
     lease.close()
     successor.awake(target.port)
     assert client.recv(7) == b"patient"
@@ -163,7 +172,7 @@ def test_who_is_being_connected_when_the_container_goes_waits_again(house: House
     """And is connected to the new address without the supervisor being asked anew."""
     old = house.refusing().getsockname()[1]
     target = house.target()
-    house.proxy()
+    house.proxy(before=DIALS_ON)
     client = house.client(say=b"hello")
     lease = house.lease.accept()
     lease.awake(old)

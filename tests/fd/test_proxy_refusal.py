@@ -8,7 +8,10 @@ import threading
 
 import pytest
 
-from tests.fd.conftest import House, everything
+from tests.fd.conftest import PATIENT, House, everything
+
+# Who goes on sending is read from for two seconds.
+DRAINS_LONG = "import wakeport.proxy.refusal as refusal; refusal.DRAIN_WITHIN = 20.0;"
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
 
@@ -20,7 +23,7 @@ def fail(house: House, retry_after: float = 60, reason: str = "exit status 127")
 def test_http_gets_a_503_that_says_why_and_when(house: House) -> None:
     house.proxy()
     client = house.client(say=REQUEST)
-    fail(house, 4.2)
+    fail(house, 4.99)
     head, _, body = everything(client).partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert lines[0] == "HTTP/1.1 503 Service Unavailable"
@@ -40,7 +43,7 @@ def test_a_head_request_gets_no_body(house: House) -> None:
 
 def test_a_client_that_is_still_sending_reads_the_answer_all_the_same(house: House) -> None:
     """Closing with unread bytes is a reset, and a reset overtakes the answer."""
-    house.proxy()
+    house.proxy(before=DRAINS_LONG)
     client = house.client(say=b"POST /upload HTTP/1.1\r\nContent-Length: 700000\r\n\r\n" + b"x" * 100_000)
     fail(house)
     assert client.recv(12) == b"HTTP/1.1 503"
@@ -59,7 +62,7 @@ def test_everything_else_gets_a_reset(house: House, words: bytes) -> None:
 
 
 def test_a_request_that_arrives_a_moment_later_is_answered_too(house: House) -> None:
-    house.proxy()
+    house.proxy(before=PATIENT)
     client = house.client()
     fail(house)
     client.sendall(REQUEST)
@@ -67,7 +70,7 @@ def test_a_request_that_arrives_a_moment_later_is_answered_too(house: House) -> 
 
 
 def test_a_request_in_two_pieces_is_answered_too(house: House) -> None:
-    house.proxy()
+    house.proxy(before=PATIENT)
     client = house.client(say=REQUEST[:9])
     fail(house)
     threading.Event().wait(0.05)

@@ -21,6 +21,8 @@ PROBE = b"GET /healthz HTTP/1.1\r\nHost: web\r\n\r\n"
 VISIT = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
 
 ASLEEP = {"path": ["/healthz"], "then": "200 asleep"}
+# Who goes on sending is read from for two seconds.
+DRAINS_LONG = "import wakeport.proxy.refusal as refusal; refusal.DRAIN_WITHIN = 20.0;"
 IMPATIENT = "import wakeport.proxy.admission.threshold as t; t.SILENCE_MAX = 0.3"
 
 
@@ -123,7 +125,7 @@ def test_who_does_not_speak_http_gets_an_end_instead_of_a_status(house: House) -
 
 def test_a_sender_of_much_reads_the_answer_all_the_same(house: House) -> None:
     """Closing with unread bytes is a reset, and a reset overtakes the answer."""
-    judging(house, {"path": ["/upload"], "then": "403 no"})
+    judging(house, {"path": ["/upload"], "then": "403 no"}, before=DRAINS_LONG)
     client = house.client(say=b"POST /upload HTTP/1.1\r\nContent-Length: 700000\r\n\r\n" + b"x" * 100_000)
     assert client.recv(12) == b"HTTP/1.1 403"
     for _ in range(6):

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fd import udp
 from tests.fd.conftest import House, eventually
+from tests.fd.hostile import supervisor
 from wakeport.proxy.udp.flow import KEPT_BYTES, KEPT_MAX
 
 LARGEST = 65_507  # bytes of payload in one IPv4 packet
@@ -152,13 +153,12 @@ def test_a_service_without_udp_never_loads_it(house: House) -> None:
 
 
 def test_clients_that_speak_to_nobody_leave_no_descriptor_behind(udp_house: House) -> None:
-    with udp.target() as target:
-        udp_house.proxy(targets=["target=80/udp", "flow_idle=0.2"])
-        proxy = udp_house.programs[0]
+    """Where all flows have ended in between, the supervisor is asked once more, and says the same."""
+    with udp.target() as target, supervisor(udp_house.lease) as played:
+        proxy = udp_house.proxy(targets=["target=80/udp", "flow_idle=0.2"])
+        played.awake({"80/udp": [target.host, target.port]})
         first = udp.client(udp_house)
         first.send(b"first")
-        lease = udp_house.lease.accept()
-        target.awake(lease)
         assert first.recv(64) == b"first"
         few = proxy.descriptors()
         for _ in range(200):

@@ -14,6 +14,9 @@ import pytest
 
 from tests.fd import udp
 from tests.fd.conftest import Holder, House, Program, eventually
+from tests.fd.hostile import rests
+
+OF_OUR_OWN = "127.0.80.80"
 
 REGULARS = 6
 CAPACITY = 12  # of which a quarter is for strangers
@@ -57,7 +60,8 @@ def test_a_target_that_restarts_on_its_port_is_found_again(udp_house: House) -> 
     """Until then it refuses (ICMP): the proxy neither ends nor spins, and the first datagram after counts."""
     proxy = started(udp_house)
     client = udp.client(udp_house)
-    with udp.target() as target:
+    # An address that no other test has targets on, who might get the port in between.
+    with udp.target(host=OF_OUR_OWN) as target:
         client.send(b"before")
         target.awake(udp_house.lease.accept())
         assert client.recv(64) == b"before"
@@ -65,12 +69,11 @@ def test_a_target_that_restarts_on_its_port_is_found_again(udp_house: House) -> 
     for _ in range(100):
         client.send(b"lost")
         udp.taken(udp_house)
-    ticks = proxy.processor_time()
-    assert not select.select([client], [], [], 0.5)[0]
-    assert proxy.processor_time() - ticks <= 10  # of 50
+    eventually(lambda: rests(proxy, 0.5))
+    assert not select.select([client], [], [], 0)[0]
     client.send(b"lost, too")
     udp.taken(udp_house)
-    with udp.target(port=port):
+    with udp.target(host=OF_OUR_OWN, port=port):
         client.send(b"after")
         assert client.recv(64) == b"after"
 
@@ -81,7 +84,7 @@ def test_a_failure_drops_what_was_kept_and_later_datagrams_ask_again(udp_house: 
     with udp.target() as target:
         client.send(b"in vain")
         lease = udp_house.lease.accept()
-        lease.tell("failed", reason="exit status 1", retry_after=0.3)
+        lease.tell("failed", reason="exit status 1", retry_after=2)
         lease.hear_end()
         client.send(b"too early")
         udp.taken(udp_house)
@@ -238,7 +241,7 @@ def signals_taken(proxy: Program) -> bool:
 
 
 def test_who_is_held_too_long_is_dropped(udp_house: House) -> None:
-    started(udp_house, "hold_for=0.3")
+    started(udp_house, "hold_for=1.5")
     client = udp.client(udp_house)
     with udp.target() as target:
         client.send(b"in vain")

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.fd.conftest import PATIENCE, SOURCE, eventually
+from wakeport.foreground.program import free_port
 
 NOBODY = 65534  # a user who owns nothing
 
@@ -96,7 +97,7 @@ class Try:
         for one in (folder, self.temporary):
             os.chown(one, home.user, home.user)
         self.output = folder / "output"
-        self.port = _free()
+        self.port = free_port()
         self.command: subprocess.Popen[bytes] | None = None
         self.terminal = -1
 
@@ -212,13 +213,6 @@ def _hear_all() -> None:
 def _take_terminal() -> None:
     _hear_all()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-def _free() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _listens(port: int) -> bool:

@@ -82,7 +82,7 @@ class PerConnection:
     def nothing_is_left(self) -> None:
         """No container, no instance, no process, no connection that systemd counts; the port is open."""
         eventually("nothing left", lambda: not (self.containers or self.instances or self.processes))
-        assert self.of_socket("NConnections") == "0"
+        eventually("no connection is counted", lambda: self.of_socket("NConnections") == "0")
         assert self.of_socket("ActiveState") == "active"
 
     # Its clients.

@@ -121,10 +121,10 @@ async def main():
 asyncio.run(main())
 """
 
-# Listens only after two seconds. Then a page for browsers, its own body for who posts, and for a WebSocket
-# (RFC 6455 4.2.2) the answer to the handshake of the RFC's example.
+# Listens only when there is a file /gate/open. Then a page for browsers, its own body for who posts, and for
+# a WebSocket (RFC 6455 4.2.2) the answer to the handshake of the RFC's example.
 WAKES_SLOWLY: Final = """
-import http.server, time
+import http.server, os, time
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -149,7 +149,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-time.sleep(2)
+while not os.path.exists("/gate/open"):
+    time.sleep(0.02)
 http.server.ThreadingHTTPServer(("", 80), Handler).serve_forever()
 """
 

@@ -29,11 +29,12 @@ class Service:
         self.container = container
         self.port = port
         self.units = names(name)
-        self.added_at = time.time()
+        self.added_at = self.visited_at = time.time()
 
     # Its clients.
 
-    def get(self, within: float = 30.0) -> clients.Answer:
+    def get(self, within: float = PATIENCE) -> clients.Answer:
+        self.visited_at = time.time()
         return clients.get(self.lab, self.port, within)
 
     def crowd(self, count: int, over: float = 0.0, within: float = 60.0) -> list[clients.Answer]:
@@ -128,11 +129,22 @@ class Service:
     def freezes(self, within: float = PATIENCE) -> None:
         eventually(f"{self.name} frozen", lambda: self.is_frozen, within)
 
-    def reaches(self, state: str, within: float = PATIENCE) -> float:
-        return eventually(f"{self.name} {state}", lambda: self.status.get("state") == state, within)
+    def reaches(self, state: str, within: float = PATIENCE, after: float = 0.0) -> float:
+        """A doze is one that began after the last get(), or `after` (seconds since 1970): of the one before
+        the file tells for a moment longer, for a client has its answer before it is written anew.
+        """
+        if state == "dozing":
+            after = max(after, self.visited_at)
+
+        def has_come() -> bool:
+            status = self.status
+            return status.get("state") == state and float(status["since"]) > after
+
+        return eventually(f"{self.name} {state}", has_come, within)
 
     def stays_awake(self, seconds: float) -> None:
-        """Look for so long whether anything puts it to sleep."""
+        """Look for so long whether anything puts it to sleep, once its status says that it is awake."""
+        self.reaches("awake")
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             assert self.status["state"] == "awake"

@@ -14,6 +14,7 @@ from tests.lab.clients import connect, get
 from tests.lab.programs import python
 from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService
+from tests.lab.waiting import listens
 
 DOCUMENT = Path(__file__).parents[2] / "docs/behind-a-reverse-proxy.md"
 
@@ -47,6 +48,7 @@ def front(lab: Lab) -> Iterator[None]:
         "--volume=/etc/test-nginx.conf:/etc/nginx/nginx.conf:ro",
     )
     lab.docker("start", "front")
+    listens(lab, "front")
     yield
     configuration.unlink()
 

@@ -17,8 +17,10 @@ from tests.lab.waiting import eventually
 
 FEW_BYTES = 'connections = "1K in 1s"'
 
-# A job of three seconds for each GET, which goes on after the answer; GET /busy says 200 while there is one,
+# A job of five seconds for each GET, which goes on after the answer; GET /busy says 200 while there is one,
 # and so does the file /tmp/busy.
+JOB = 5.0  # seconds
+
 WORKS = f"""
 {OBEDIENT}
 import http.server, os, threading, time
@@ -33,7 +35,7 @@ class Work(http.server.BaseHTTPRequestHandler):
             threading.Thread(target=self.work).start()
 
     def work(self):
-        until = time.monotonic() + 3
+        until = time.monotonic() + {JOB:g}
         while time.monotonic() < until:
             pass
         os.unlink("/tmp/busy")
@@ -54,11 +56,11 @@ def test_a_job_that_nobody_waits_for_is_seen_through(service: AddService, settin
     """Without the setting it would be stopped half a second after its only client."""
     job = service("job", command=python(WORKS), idle="500ms")
     job.settings(f"[busy]\n{setting}")
-    assert job.get().status == 200
-    gone = time.monotonic()
+    answer = job.get()
+    assert answer.status == 200
     eventually("what keeps it awake is told", lambda: job.status.get("at_work"))
     eventually("the stop begins", lambda: job.status["state"] in ("stopping", "asleep"))
-    assert time.monotonic() - gone > 3
+    assert time.monotonic() - answer.at > JOB
     job.falls_asleep()
 
 
@@ -67,7 +69,7 @@ def test_a_job_does_not_count_where_nobody_asked_for_that(service: AddService) -
     assert job.get().status == 200
     gone = time.monotonic()
     eventually("the stop begins", lambda: job.status["state"] in ("stopping", "asleep"))
-    assert time.monotonic() - gone < 3
+    assert time.monotonic() - gone < JOB
     job.falls_asleep()
 
 
@@ -83,7 +85,7 @@ def test_an_open_connection_counts_and_its_silence_is_told(service: AddService) 
 
 def test_a_pool_that_never_closes_is_put_to_sleep(service: AddService) -> None:
     """And cut by that, as the setting says; the next connection wakes it again."""
-    pool = service("pool", command=python(ECHOES), create=[DIES_AT_ONCE], idle="1s")
+    pool = service("pool", command=python(ECHOES), create=[DIES_AT_ONCE], idle="3s")
     pool.settings(f"[busy]\n{FEW_BYTES}")
     with clients.connect(pool.lab) as first, clients.connect(pool.lab) as second:
         assert echo(first, b"query") == b"query"
@@ -100,8 +102,9 @@ def test_a_pool_may_be_let_doze_and_never_be_cut(service: AddService) -> None:
     pool.settings(f'[busy]\n{FEW_BYTES}\nsilent = "doze"')
     with clients.connect(pool.lab) as first, clients.connect(pool.lab) as second:
         for _ in range(3):
+            began = time.time()
             assert echo(first, b"query") == b"query"
-            pool.reaches("dozing")
+            pool.reaches("dozing", after=began)
             time.sleep(1.5)  # longer than idle: nothing happens, and nothing tells of that
             assert pool.status["state"] == "dozing"
             assert echo(second, b"another") == b"another"
@@ -110,7 +113,7 @@ def test_a_pool_may_be_let_doze_and_never_be_cut(service: AddService) -> None:
 
 def test_heartbeats_wake_from_a_doze_but_keep_nothing_awake(service: AddService) -> None:
     """Each is answered, and the time until the stop runs on."""
-    pool = service("pool", "--doze=200ms", command=python(ECHOES), create=[DIES_AT_ONCE], idle="4s")
+    pool = service("pool", "--doze=200ms", command=python(ECHOES), create=[DIES_AT_ONCE], idle="8s")
     pool.settings(f"[busy]\n{FEW_BYTES}")
     with clients.connect(pool.lab) as beating:
         assert echo(beating, b"query") == b"query"
@@ -118,7 +121,10 @@ def test_heartbeats_wake_from_a_doze_but_keep_nothing_awake(service: AddService)
         began = time.monotonic()
         beats = 0
         while time.monotonic() - began < 20:
-            answer = echo(beating, b"beat")
+            try:
+                answer = echo(beating, b"beat")
+            except (BrokenPipeError, ConnectionResetError):
+                break
             if not answer:
                 break
             assert answer == b"beat"
@@ -131,7 +137,7 @@ def test_heartbeats_wake_from_a_doze_but_keep_nothing_awake(service: AddService)
 def test_a_slow_download_counts_for_as_long_as_enough_passes(service: AddService) -> None:
     """A client that reads some KiB a second is never cut, at a tenth of that it would be."""
     pours = service("pours", "--doze=300ms", command=python(POURS), create=[DIES_AT_ONCE], idle="1s")
-    pours.settings(f"[busy]\n{FEW_BYTES}")
+    pours.settings('[busy]\nconnections = "1K in 4s"')
     with clients.connect(pours.lab) as client:
         client.sendall(b"64\n")
         received = 0
@@ -163,8 +169,10 @@ def test_a_quiet_ssh_session_outlives_a_doze(service: AddService, sshd: str, lab
     with lab.popen(["ssh", *options, "-p2222", "lab", "cat"], stdin=subprocess.PIPE) as session:
         assert session.stdin is not None
         assert session.stdout is not None
+        began = 0.0
         for line in ("anybody there?\n", "still?\n"):
-            shell.reaches("dozing")
+            shell.reaches("dozing", after=began)
+            began = time.time()
             session.stdin.write(line)
             session.stdin.flush()
             assert session.stdout.readline() == line

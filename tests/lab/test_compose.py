@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab import Lab
+from tests.lab import clients
 from tests.lab.applications import web_server
 from tests.lab.runtimes.docker import Docker
 from tests.lab.services import Service
@@ -39,12 +40,13 @@ def running(lab: Lab) -> list[str]:
 def test_a_project_wakes_and_sleeps_as_a_whole(shop: Lab) -> None:
     shop.run(["wakeport", "compose", "shop", "--listen=80=web:80", "--idle=1s"])
     web = Service(Docker(shop), "shop-web", "shop-web-1", 80)
-    answer = web.get()
-    assert answer.served, answer
-    assert running(shop) == ["shop-db-1", "shop-web-1", "shop-worker-1"]
-    started = "--format={{.State.StartedAt}}"
-    db, server = (shop.docker("inspect", started, f"shop-{one}-1") for one in ("db", "web"))
-    assert db < server
+    with clients.connect(shop):  # so that it does not sleep before it has been looked at
+        answer = web.get()
+        assert answer.served, answer
+        assert running(shop) == ["shop-db-1", "shop-web-1", "shop-worker-1"]
+        started = "--format={{.State.StartedAt}}"
+        db, server = (shop.docker("inspect", started, f"shop-{one}-1") for one in ("db", "web"))
+        assert db < server
     eventually("all are stopped", lambda: running(shop) == [])
     assert web.get().served
     shop.run(["wakeport", "doctor"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.lab import clients
@@ -11,7 +13,7 @@ from tests.lab.waiting import eventually
 
 @pytest.mark.every_runtime
 def test_a_quiet_container_is_frozen_thawed_and_stopped_in_the_end(service: AddService) -> None:
-    web = service("web", "--doze=300ms", idle="3s")
+    web = service("web", "--doze=300ms", idle="8s")
     assert web.get().served
     web.freezes()
     assert web.pids(web.units.proxy), "the proxy stays for whoever comes"
@@ -48,9 +50,9 @@ def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -
 def test_what_a_person_thawed_is_awake(service: AddService) -> None:
     web = service("web", "--doze=500ms", idle="1h")
     assert web.get().served
-    web.reaches("dozing")
+    web.freezes()
     web.containers.thaw("web")
-    web.reaches("awake")
+    eventually("it is noticed", lambda: len(web.moments(web.units.supervisor, "web is awake")) == 2)
     web.freezes()
 
 
@@ -58,14 +60,16 @@ def test_what_a_person_thawed_is_awake(service: AddService) -> None:
 def test_what_a_dozing_service_needs_dozes_too_and_is_not_stopped(service: AddService) -> None:
     """The app finds it again as it left it, with its connections."""
     db = service("db", "--doze=300ms", listen=81, idle="500ms")
-    app = service("app", "--doze=300ms", "--needs=db", idle="6s")
+    app = service("app", "--doze=300ms", "--needs=db", idle="8s")
     assert app.get().served
+    eventually("its wake is noted", lambda: db.status["last_wake"])
     began = db.status["last_wake"]["at"]
     app.reaches("dozing")
     db.reaches("dozing")
+    again = time.time()
     assert app.get().served
     app.reaches("dozing")
-    db.reaches("dozing")
+    db.reaches("dozing", after=again)
     assert began < db.status["last_wake"]["at"], "the app's client has not woken it"
     stopped = db.started_at
     app.falls_asleep()
@@ -74,7 +78,7 @@ def test_what_a_dozing_service_needs_dozes_too_and_is_not_stopped(service: AddSe
 
 
 def test_the_supervisor_of_what_rests_may_crash(service: AddService) -> None:
-    db = service("db", listen=81, idle="1s")
+    db = service("db", listen=81, idle="4s")
     app = service("app", "--doze=300ms", "--needs=db", idle="1h")
     assert app.get().served
     app.reaches("dozing")
@@ -83,5 +87,5 @@ def test_the_supervisor_of_what_rests_may_crash(service: AddService) -> None:
         "the successor knows who rests",
         lambda: [lease["rests"] for lease in db.status["leases"] if lease["who"] == "service app"] == [True],
     )
-    db.stays_awake(2.5)
+    db.stays_awake(5)
     assert app.get().served

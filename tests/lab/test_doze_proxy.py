@@ -17,7 +17,7 @@ from tests.lab.programs import ECHOES, SAYS_DATAGRAMS_BACK, python
 from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service
 from tests.lab.settings import service_from
-from tests.lab.waiting import eventually
+from tests.lab.waiting import PATIENCE, eventually
 
 SILENT = '[busy]\nconnections = "1K in 1s"\nsilent = "doze"'
 
@@ -59,12 +59,12 @@ def test_a_probe_does_not_thaw_and_a_visitor_does(lab: Lab) -> None:
             return client.recv(1024)
 
     assert web.get().served
-    web.reaches("dozing")
+    web.freezes()
     for _ in range(5):
         assert probe().endswith(b"asleep")
         assert web.is_frozen
     assert web.get().served
-    web.reaches("dozing")
+    web.freezes()
     web.kill(web.units.proxy)
     assert probe().endswith(b"asleep")  # by a proxy that holds no lease
     assert web.is_frozen
@@ -74,13 +74,13 @@ def test_a_probe_does_not_thaw_and_a_visitor_does(lab: Lab) -> None:
 def test_a_first_byte_wakes_from_a_doze_and_a_bare_connection_does_not(lab: Lab) -> None:
     web = service_from(lab, 'doze = "300ms"\nidle = "1h"\n[[listener]]\non = "80"\nwake_on = "data"')
     assert web.get().served
-    web.reaches("dozing")
+    web.freezes()
     with clients.connect(lab) as scan:
         scan.settimeout(1)
         with pytest.raises(TimeoutError):
             scan.recv(1)
         assert web.is_frozen
-        scan.settimeout(20)
+        scan.settimeout(PATIENCE)
         assert clients.ask(scan)
 
 
@@ -89,6 +89,7 @@ def test_a_restart_of_the_proxy_in_a_doze_keeps_the_silent(service: AddService) 
     with clients.connect(web.lab) as silent:
         assert echo(silent, b"one") == b"one"
         web.reaches("dozing")
+        web.freezes()
         web.systemctl("restart", web.units.proxy)
         web.reaches("dozing")
         eventually("it rests", lambda: [lease["rests"] for lease in web.status["leases"]] == [True])
@@ -100,7 +101,7 @@ def test_a_proxy_that_stays_can_be_restarted_stopped_and_killed(service: AddServ
     web = service("web", "--doze=300ms", idle="1h")
     for what in ("restart", "stop", "kill"):
         assert web.get().served
-        web.reaches("dozing")
+        web.freezes()
         if what == "kill":
             web.kill(web.units.proxy)
         else:
@@ -132,15 +133,16 @@ def test_the_proxy_of_a_dozing_container_costs_nothing(service: AddService) -> N
 
     before = wakes()
     time.sleep(5)
-    assert wakes() - before <= 1
+    # One sweep may be due, and be interrupted; what wakes every second would have woken five times.
+    assert wakes() - before <= 3
 
 
 def test_the_classic_shape_dozes_too(service: AddService) -> None:
-    web = service("web", "--doze=300ms", idle="3s", shape="systemd-socket-proxyd")
+    web = service("web", "--doze=300ms", idle="8s", shape="systemd-socket-proxyd")
     for _ in range(3):
         assert web.get().served
         web.reaches("dozing")
-        assert web.is_frozen
+        web.freezes()
     web.falls_asleep()
 
 
@@ -156,12 +158,12 @@ def test_what_dozes_can_be_put_to_sleep_and_removed(service: AddService, verb: l
 def test_what_dozes_can_be_looked_at_and_woken(service: AddService) -> None:
     web = service("web", "--doze=300ms", idle="1h")
     assert web.get().served
-    web.reaches("dozing")
+    web.freezes()
     for verb in ("status", "doctor", "diff", "apply"):
         web.lab.run(["wakeport", verb, "web"])
         assert web.is_frozen
     web.lab.run(["wakeport", "wake", "web"])
-    assert not web.is_frozen
+    eventually("it was thawed", lambda: len(web.moments(web.units.supervisor, "web is awake")) == 2)
     web.reaches("dozing")
 
 
@@ -197,7 +199,7 @@ def test_who_comes_during_a_freeze_and_an_upgrade_is_not_forgotten(service: AddS
     """The older self had heard of it, and the newer one did not: the client waited for ever."""
     web = service("web", "--doze=1s", idle="1h")
     assert web.get().served
-    [engine] = web.pids("docker.service")
+    engine = min(web.pids("docker.service"))  # any other is a command that it runs
     [supervisor] = web.pids(web.units.supervisor)
     os.kill(engine, signal.SIGSTOP)
     try:
@@ -207,7 +209,7 @@ def test_who_comes_during_a_freeze_and_an_upgrade_is_not_forgotten(service: AddS
             eventually("it is asked for", lambda: [lease["busy"] for lease in web.status["leases"]] == [True])
             os.kill(supervisor, signal.SIGHUP)
             os.kill(engine, signal.SIGCONT)
-            client.settimeout(20)
+            client.settimeout(PATIENCE)
             assert client.recv(4) == b"HTTP"
     finally:
         os.kill(engine, signal.SIGCONT)
@@ -224,11 +226,12 @@ def test_a_crash_of_the_supervisor_in_a_doze_loses_no_silent_client(service: Add
         before = web.pids(web.units.supervisor)
         web.kill(web.units.supervisor)
         eventually("a successor", lambda: web.pids(web.units.supervisor) not in ([], before))
-        web.reaches("awake")
+        eventually("is awake", lambda: len(web.moments(web.units.supervisor, "pool is awake")) == 2)
         web.reaches("dozing")
         for _ in range(2):
+            began = time.time()
             assert echo(client, b"two") == b"two"
-            web.reaches("dozing")
+            web.reaches("dozing", after=began)
 
 
 def test_datagrams_thaw(lab: Lab) -> None:
@@ -245,7 +248,8 @@ def test_datagrams_thaw(lab: Lab) -> None:
     )
     with udp.client(lab) as client:
         for _ in range(3):
+            began = time.time()
             client.send(b"hello")
             assert client.recv(100) == b"HELLO"
-            echoes.reaches("dozing")
-            assert echoes.is_frozen
+            echoes.reaches("dozing", after=began)
+            echoes.freezes()

@@ -11,6 +11,7 @@ from lab import Lab
 from tests.lab import clients
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService, Service
+from tests.lab.waiting import eventually
 
 WATCHED = rounds(4, full=60)  # seconds
 SESSION = rounds(3, full=3600)  # seconds
@@ -47,6 +48,7 @@ def store(service: AddService, postgres: str) -> Service:
 def uses_nothing(web: Service) -> None:
     """Neither its container nor our two processes, from the moment in which it is frozen."""
     web.freezes()
+    eventually("its memory is pushed out", lambda: web.status["memory"])
     used, ours = web.processor_time, web.processes
     ticks = [web.ticks(pid) for pid in ours]
     began = time.monotonic()

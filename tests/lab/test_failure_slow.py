@@ -57,11 +57,11 @@ def test_a_stop_that_outlasts_the_back_off_is_no_wish_for_another_attempt(servic
 @pytest.mark.every_runtime
 def test_time_spent_cooling_down_is_not_taken_from_the_wake_that_follows(service: AddService) -> None:
     """The deadline was counted from the supervisor's start: after a long enough wait every wake failed."""
-    web = service("web", "--ready-within=3s", command=web_server(listens_after=2))
+    web = service("web", "--ready-within=4s", command=web_server(listens_after=0.5))
     web.containers.rename("web", "away")
     mended = False
     for said in leased(web):
-        if not mended and said.get("retry_after", 0) > 1.5:
+        if not mended and said.get("retry_after", 0) > 3.5:
             web.containers.rename("away", "web")
             mended = True
         if said["state"] == "awake":

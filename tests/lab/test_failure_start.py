@@ -117,7 +117,7 @@ def test_a_restart_policy_does_not_go_on_where_the_wake_was_given_up(service: Ad
 
 
 def test_a_restart_policy_does_not_bring_back_what_ended_when_it_was_ready(service: AddService) -> None:
-    web = service(command=web_server(ends_after=0.5), create=["--restart=on-failure"])
+    web = service(command=web_server(ends_after=3), create=["--restart=on-failure"], idle="1h")
     assert web.get().served
     _stays_down(web)
     web.lab.docker("update", "--restart=no", "web")

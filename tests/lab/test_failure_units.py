@@ -43,5 +43,5 @@ def test_clients_hear_of_a_supervisor_that_never_answers(service: AddService) ->
     assert held.told_no, held
     assert "no supervisor answered" in held.body
     web.drop_in(web.units.supervisor, "")
-    eventually("the next client is served", lambda: web.get().served, within=5)
+    eventually("the next client is served", lambda: web.get().served)
     web.falls_asleep()

@@ -21,7 +21,7 @@ from tests.lab.waiting import eventually
 STRANGERS = rounds(1000, 10_000)
 
 SETTINGS = """
-    idle = "5s"
+    idle = "8s"
 
     [[listener]]
     on = "80"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 from tests.lab import clients
 from tests.lab.programs import python
-from tests.lab.rounds import rounds
+from tests.lab.rounds import IN_FULL, rounds
 from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service
 from tests.lab.waiting import eventually
@@ -20,7 +21,10 @@ from wakeport.errors import NoRights
 from wakeport.history import GIB, HOUR
 from wakeport.span import roughly
 
-OFF: Final = 0.05  # the part by which a figure may be off
+# By which part a figure may be off, and by how many seconds of it: beside other tests, whoever holds the
+# stopwatch looks at it late.
+OFF: Final = 0.05 if IN_FULL else 0.25
+LATE: Final = 0.0 if IN_FULL else 2.0
 SLEEP: Final = 2.0  # seconds between two visits, so that there is a sleep to measure
 
 # Answers after a second and a half, keeps 100 MB, and is at work for a fifth of its time, needed or not.
@@ -71,9 +75,11 @@ class Stopwatch:
             assert client.recv(1)
             served = time.monotonic()
             first = Process(self._first_process())
+            self.web.reaches("awake")  # the client may know before status.json does
             began, used = time.monotonic(), first.used()
         while self.web.status["state"] == "awake":
-            seen, work, memory = time.monotonic(), first.used(), first.resident()
+            with contextlib.suppress(OSError):  # it has ended since the status was read
+                seen, work, memory = time.monotonic(), first.used(), first.resident()
             time.sleep(0.01)
         self.clients.append(f"{host}:{port}")
         self.waits.append(served - came)
@@ -111,8 +117,9 @@ def told(web: Service) -> Any:
     return report
 
 
-def near(told: float, seen: float) -> bool:
-    return abs(told - seen) <= OFF * seen
+def near(told: float, seen: float, a_second: float = 1.0) -> bool:
+    """`a_second` is what a second adds to such a figure."""
+    return abs(told - seen) <= OFF * seen + LATE * a_second
 
 
 def test_what_history_tells_is_what_a_stopwatch_shows(service: AddService) -> None:
@@ -129,13 +136,17 @@ def test_what_history_tells_is_what_a_stopwatch_shows(service: AddService) -> No
     for wake, wait in zip(found["wakes"], watch.waits, strict=True):
         assert wake["from"] == "asleep"
         assert near(wake["seconds"], wait), (wake, wait)
+        assert 1.5 < wake["seconds"] < wait, "the application takes so long, and the client waits for more"
         assert 0 < wake["stages"]["called"] < wake["stages"]["running"] < wake["stages"]["ready"]
     assert near(found["seconds"]["awake"], sum(watch.awake)), (found["seconds"], watch.awake)
     assert near(found["seconds"]["asleep"], sum(watch.asleep)), (found["seconds"], watch.asleep)
     memory = sum(watch.asleep) * fmean(watch.memory)
-    assert near(found["saved"]["memory_gib_hours"] * GIB * HOUR, memory), (found["saved"], watch.memory)
+    assert near(found["saved"]["memory_gib_hours"] * GIB * HOUR, memory, fmean(watch.memory)), (
+        found["saved"],
+        watch.memory,
+    )
     work = sum(watch.asleep) * fmean(watch.work)
-    assert near(found["saved"]["cpu_hours"] * HOUR, work), (found["saved"], watch.work)
+    assert near(found["saved"]["cpu_hours"] * HOUR, work, fmean(watch.work)), (found["saved"], watch.work)
 
 
 def test_dozes_are_told_as_a_stopwatch_shows_them(service: AddService) -> None:
@@ -194,6 +205,8 @@ def test_a_wake_by_hand_names_the_hand_and_a_failure_its_reason(service: AddServ
     web.falls_asleep()
     web.lab.docker("rm", web.container)
     assert web.get().told_no
+    web.reaches("failed")
+    eventually("it is told", lambda: told(web)["failures"])
     found = told(web)
     assert [wake["who"] for wake in found["wakes"]] == [["wakeport wake"]]
     assert [failure["reason"] for failure in found["failures"]] == [web.status["failure"]["reason"]]

@@ -7,14 +7,14 @@ import time
 
 from lab import Lab
 from tests.lab import clients
-from tests.lab.rounds import rounds
+from tests.lab.rounds import promised, rounds
 from tests.lab.runtimes.docker import Docker
 from tests.lab.services import Service
 from tests.lab.waiting import eventually
 
 MANY = rounds(12, full=200)
 IDLE = 4.0  # seconds
-LATE, EARLY = 2.0, 0.1  # seconds
+LATE, EARLY = promised(2.0), 0.1  # seconds
 
 
 def test_each_of_many_is_stopped_in_its_time(lab: Lab) -> None:
@@ -48,5 +48,6 @@ def test_each_of_many_is_stopped_in_its_time(lab: Lab) -> None:
 
 def _stops(lab: Lab, since: float) -> list[dict[str, str]]:
     """What the supervisors wrote when they decided."""
+    lab.run(["journalctl", "--sync"])
     journal = ["journalctl", "--output=json", f"--since=@{since:.0f}", "WAKEPORT_STATE=stopping"]
     return [json.loads(line) for line in lab.run(journal).stdout.splitlines()]

@@ -12,14 +12,15 @@ import pytest
 
 from lab import Lab
 from tests.lab.clients import get
+from tests.lab.rounds import promised
 from tests.lab.runtimes.docker import Docker
 from tests.lab.services import AddService, Service
 from tests.lab.traces import files_and_accounts
 from tests.lab.waiting import eventually
 from wakeport.supervisor.record import FORGIVEN_AFTER
 
-# Seconds. A decision to stop is seen only when something looks; what comes too early is never excused.
-LATE = 3.0
+# Seconds. A decision may come late on a busy machine; what comes too early is never excused.
+LATE = promised(3.0)
 
 
 def wakeport(service: Service, *words: str) -> str:
@@ -77,8 +78,8 @@ def assert_on_time(moment: float, wanted: float) -> None:
 def test_keep_for_a_while_wakes_and_the_idle_time_begins_at_its_end(service: AddService) -> None:
     web = service(idle="2s")
     asked = time.time()
-    until = keep(web, "--for", "5s")
-    assert asked + 5 <= until < asked + 5 + LATE
+    until = keep(web, "--for", "8s")
+    assert asked + 8 <= until < asked + 8 + LATE
     web.reaches("awake")
     assert "kept by hand until " in shown(web)
     assert web.status["sleeps_at"] is None
@@ -135,7 +136,7 @@ def test_sleep_asks_before_it_ends_a_keep(service: AddService) -> None:
 
 def test_a_keep_outlives_a_supervisor_that_is_killed(service: AddService) -> None:
     web = service(idle="1s")
-    until = keep(web, "--for", "8s")
+    until = keep(web, "--for", "14s")
     web.reaches("awake")
     started = web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
     assert web.kill(web.units.supervisor)
@@ -223,18 +224,18 @@ def test_a_container_that_a_person_stops_stays_stopped(service: AddService) -> N
 
 def test_a_window_wakes_when_it_begins_and_ends_when_it_ends(service: AddService) -> None:
     web = service(idle="1s")
-    begins, ends = open_window(web, begins_in=3, lasts=5)
-    assert web.is_asleep
+    begins, ends = open_window(web, begins_in=5, lasts=10)
     web.reaches("awake")
     assert_on_time(float(web.status["last_wake"]["at"]), begins)
     assert f"kept by calendar until {time.strftime('%H:%M', time.localtime(ends))}" in shown(web)
     assert kept(web) == [{"by": "calendar", "until": ends}]
     assert_on_time(stop_decided(web), ends + 1)
+    assert len(web.moments(web.units.supervisor, "web is awake")) == 1
 
 
 def test_apply_within_a_window_wakes(service: AddService) -> None:
     web = service(idle="1s")
-    _, ends = open_window(web, begins_in=-60, lasts=66)
+    _, ends = open_window(web, begins_in=-60, lasts=70)
     web.reaches("awake")
     assert_on_time(stop_decided(web), ends + 1)
 
@@ -242,7 +243,7 @@ def test_apply_within_a_window_wakes(service: AddService) -> None:
 def test_a_window_that_is_released_stays_so_until_the_next(service: AddService) -> None:
     """OnActiveSec= came again with each daemon-reload, and woke it."""
     web = service(idle="1s")
-    open_window(web, begins_in=2, lasts=3600)
+    open_window(web, begins_in=6, lasts=3600)
     web.reaches("awake")
     wakeport(web, "release", "web")
     web.falls_asleep()

@@ -17,6 +17,7 @@ import pytest
 from lab import Lab, LabError, machine
 from lab.images import PAGE
 from tests.lab.conftest import clean_up
+from tests.lab.waiting import PATIENCE, eventually, listens
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -50,6 +51,7 @@ def test_starts_nothing_of_the_host(fresh_lab: Lab) -> None:
 def test_container_answers(lab: Lab) -> None:
     lab.create("web", "--publish=8080:80")
     lab.docker("start", "web")
+    listens(lab, "web")
     address = lab.docker("inspect", "--format={{.NetworkSettings.IPAddress}}", "web")
     assert answer(lab, 80, address).endswith(PAGE)
     assert answer(lab, 8080).endswith(PAGE)
@@ -110,8 +112,8 @@ def test_run_says_what_failed(lab: Lab) -> None:
 
 def test_a_command_that_takes_too_long_does_not_stay_behind(lab: Lab) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        lab.run(["sleep", "4711"], timeout=0.2)
-    assert "sleep 4711" not in lab.run(["ps", "-eo", "args"]).stdout
+        lab.run(["sleep", "4711"], timeout=2)
+    eventually("it has ended", lambda: "sleep 4711" not in lab.run(["ps", "-eo", "args"]).stdout)
 
 
 def test_network_moves_the_calling_thread_only_for_the_block(lab: Lab) -> None:
@@ -130,6 +132,7 @@ def test_network_moves_the_calling_thread_only_for_the_block(lab: Lab) -> None:
 def test_a_thousand_clients_cost_no_process(lab: Lab) -> None:
     lab.create("web", "--publish=8080:80")
     lab.docker("start", "web")
+    listens(lab, "web")
     address = lab.docker("inspect", "--format={{.NetworkSettings.IPAddress}}", "web")
     with lab.network():
         clients = [socket.create_connection((address, 80), timeout=10) for _ in range(1000)]
@@ -150,6 +153,7 @@ def test_two_at_once_with_the_same_ports(lab: Lab, fresh_lab: Lab) -> None:
     for each in (lab, fresh_lab):
         each.create("web", "--publish=80:80")
         each.docker("start", "web")
+        listens(each, "web")
     fresh_lab.run(["systemctl", "stop", "docker.socket", "docker.service"])
     assert answer(lab, 80).endswith(PAGE)
     with pytest.raises(ConnectionRefusedError):
@@ -246,7 +250,7 @@ def test_leaves_nothing_behind(end: str) -> None:
         if end == "input()":
             owner.send_signal(signal.SIGKILL)
         for fd in ends:
-            assert select.select([fd], [], [], 20)[0], "still runs"
+            assert select.select([fd], [], [], PATIENCE)[0], "still runs"
             os.close(fd)
     assert cgroups_of(holder) == []
     assert Path("/proc/self/mountinfo").read_text() == mounts

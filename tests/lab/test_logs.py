@@ -51,6 +51,7 @@ def journal(lab: Lab) -> Journal:
     after = f"--cursor={last.partition('cursor: ')[2].strip()}"
 
     def read(service: Service) -> list[str]:
+        lab.run(["journalctl", "--sync"])
         # Its output comes through the unit's stdout; what systemd says of the unit does not.
         which = [f"--unit={service.units.supervisor}", "_TRANSPORT=stdout"]
         text = lab.run(["journalctl", "--quiet", "--no-pager", "--output=cat", after, *which]).stdout

@@ -31,6 +31,7 @@ def test_one_started_beside_its_unit_is_left_alone(containers: Lxc) -> None:
     web = add(containers)
     containers.lab.run(["lxc-start", "--name=web"])
     assert web.get().told_no
+    web.reaches("failed")
     assert "runs outside of lxc@web.service" in web.status["failure"]["reason"]
     assert containers.lab.run(["lxc-info", "-sH", "--name=web"]).stdout.strip() == "RUNNING"
     assert "runs outside of lxc@web.service" in containers.lab.run(["wakeport", "doctor"], check=False).stdout

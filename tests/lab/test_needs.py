@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,16 @@ def needed(lab: Lab) -> AddNeeded:
     return add
 
 
+Visit = Callable[[], socket.socket]
+
+
+@pytest.fixture
+def visit(lab: Lab) -> Iterator[Visit]:
+    """Opens connections to port 80, which end with the test at the latest."""
+    with ExitStack() as held:
+        yield lambda: held.enter_context(connect(lab))
+
+
 def events(lab: Lab, since: float, *kinds: str) -> list[tuple[str, str]]:
     """What Docker did, in its order: (action, container)."""
     command = ["events", f"--since={since:.6f}", f"--until={time.time():.6f}", "--format={{json .}}"]
@@ -64,18 +76,20 @@ def holders(service: Service) -> list[str]:
     return sorted(lease["who"] for lease in leases if lease["busy"])
 
 
-def test_two_databases_one_of_them_shared(needed: AddNeeded, service: AddService) -> None:
+def test_two_databases_one_of_them_shared(needed: AddNeeded, service: AddService, visit: Visit) -> None:
     db = needed("db", "--ready=exec:test -e /tmp/ready", command=_ready_after(1))
     cache = needed("cache")
     app = service("app", "--needs=db", "--needs=cache", listen=80)
     other = service("other", "--needs=cache", listen=81)
     began = time.time()
-    client = connect(app.lab, 80)
+    client = visit()
     ask(client)
     ready = time.time()
     [*first, last] = events(app.lab, began, "start")
     assert sorted(first) == [("start", "cache"), ("start", "db")]
     assert last == ("start", "app")
+    db.reaches("awake")
+    app.reaches("awake")
     awake_at = db.status["since"]
     assert began < awake_at < ready
     assert awake_at < app.status["since"]
@@ -125,16 +139,17 @@ def test_a_need_that_cannot_start(needed: AddNeeded, service: AddService, shape:
 
 
 def test_a_need_that_is_slower_than_its_clients_deadline_alone(
-    needed: AddNeeded, service: AddService
+    needed: AddNeeded, service: AddService, visit: Visit
 ) -> None:
     """The chain counts: app's own deadline is for app alone."""
     db = needed("db", "--ready=exec:test -e /tmp/ready", command=_ready_after(3))
     app = service("app", "--needs=db", "--ready-within=2s")
-    client = connect(app.lab)
+    client = visit()
     waits_for = "service db, which it needs and which waits for"
     eventually("it says for whom it waits", lambda: waits_for in str(app.status.get("waits_for")))
     ask(client)
     client.close()
+    eventually("its wake is noted", lambda: app.status["last_wake"])
     assert app.status["last_wake"]["seconds"] > 2
     app.falls_asleep()
     db.falls_asleep()
@@ -144,10 +159,10 @@ def _ready_after(seconds: int) -> list[str]:
     return ["sh", "-c", f"trap exit TERM; sleep {seconds}; touch /tmp/ready; sleep 600 & wait"]
 
 
-def test_supervisor_of_a_need_is_killed(needed: AddNeeded, service: AddService) -> None:
+def test_supervisor_of_a_need_is_killed(needed: AddNeeded, service: AddService, visit: Visit) -> None:
     db = needed("db")
     app = service("app", "--needs=db", idle="1s")
-    client = connect(app.lab)
+    client = visit()
     ask(client)
     [before] = db.pids(db.units.supervisor)
     assert db.kill(db.units.supervisor)
@@ -162,32 +177,34 @@ def test_supervisor_of_a_need_is_killed(needed: AddNeeded, service: AddService) 
 
 
 def test_a_need_put_to_sleep_by_force_comes_back_with_the_next_client(
-    needed: AddNeeded, service: AddService
+    needed: AddNeeded, service: AddService, visit: Visit
 ) -> None:
     db = needed("db")
     app = service("app", "--needs=db", idle="5s")
-    client = connect(app.lab)
+    client = visit()
     ask(client)
     app.lab.run(["wakeport", "sleep", "--force", "db"])
     db.falls_asleep()
     time.sleep(1.5)  # longer than any delay between two attempts to ask again
     assert db.is_asleep
     assert app.status["state"] == "awake"
-    another = connect(app.lab)
+    another = visit()
     ask(another)
     db.reaches("awake")
-    assert holders(db) == ["service app"]
+    eventually("it is held", lambda: holders(db) == ["service app"])
     another.close()
     client.close()
     app.falls_asleep()
     db.falls_asleep()
 
 
-def test_supervisor_with_needs_takes_over_a_newer_command(needed: AddNeeded, service: AddService) -> None:
+def test_supervisor_with_needs_takes_over_a_newer_command(
+    needed: AddNeeded, service: AddService, visit: Visit
+) -> None:
     db = needed("db", idle="1ms")
     cache = needed("cache", idle="1ms")
     app = service("app", "--needs=db", "--needs=cache")
-    client = connect(app.lab)
+    client = visit()
     ask(client)
     settings = app.lab.root / "etc/wakeport/app.toml"
     settings.write_text(settings.read_text().replace('idle = "2s"', 'idle = "3s"'))
@@ -199,7 +216,7 @@ def test_supervisor_with_needs_takes_over_a_newer_command(needed: AddNeeded, ser
     settings.write_text(settings.read_text().replace('"db", "cache"', '"db"'))
     app.lab.run(["wakeport", "apply", "app"])
     cache.falls_asleep()
-    assert holders(db) == ["service app"]
+    eventually("it is held", lambda: holders(db) == ["service app"])
     client.close()
     app.falls_asleep()
     db.falls_asleep()
@@ -234,7 +251,7 @@ def test_service_without_listener_from_add_to_remove(lab: Lab) -> None:
     assert files_and_accounts(lab) == before
 
 
-def test_listeners_come_and_go(lab: Lab) -> None:
+def test_listeners_come_and_go(lab: Lab, visit: Visit) -> None:
     lab.create("web")
     lab.run(["wakeport", "add", "web", "--idle=1s"])
     web = Service(Docker(lab), "web", "web", 80)
@@ -244,7 +261,7 @@ def test_listeners_come_and_go(lab: Lab) -> None:
     lab.run(["wakeport", "apply", "web"])
     assert web.get().served
     web.falls_asleep()
-    client = connect(lab)
+    client = visit()
     ask(client)
     settings.write_text(bare)
     lab.run(["wakeport", "apply", "web"])
@@ -293,11 +310,13 @@ def test_needs_work_after_a_reboot(fresh_lab: Lab) -> None:
     db.falls_asleep()
 
 
-def test_supervisor_of_the_one_that_needs_is_killed(needed: AddNeeded, service: AddService) -> None:
+def test_supervisor_of_the_one_that_needs_is_killed(
+    needed: AddNeeded, service: AddService, visit: Visit
+) -> None:
     """Its container runs on, and what it needs is held again before it can sleep."""
     db = needed("db", idle="3s")
     app = service("app", "--needs=db")
-    client = connect(app.lab)
+    client = visit()
     ask(client)
     [before] = app.pids(app.units.supervisor)
     assert app.kill(app.units.supervisor)

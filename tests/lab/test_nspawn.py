@@ -31,12 +31,12 @@ def add(machines: Nspawn, *options: str) -> Service:
 def test_one_that_dozes_outlives_the_watchdog_of_its_unit(machines: Nspawn) -> None:
     """Frozen with it, systemd-nspawn could not answer, and systemd killed both."""
     machines.create("web")
-    machines.set("web", "[Service]\nWatchdogSec=1s")
+    machines.set("web", "[Service]\nWatchdogSec=3s")
     web = add(machines, "--doze=200ms", "--idle=1h")
     assert web.get().served
     started = web.started_at
     web.freezes()
-    time.sleep(3)  # three times the watchdog's patience
+    time.sleep(7)  # twice the watchdog's patience
     assert web.is_frozen
     assert web.get().served
     assert web.started_at == started
@@ -54,6 +54,7 @@ def test_an_address_that_comes_late_is_waited_for(machines: Nspawn) -> None:
     answer = web.get()
     assert answer.served, answer
     assert answer.seconds > 1
+    web.reaches("awake")
     assert web.status["targets"] == {"80/tcp": [machines.addresses["web"], 80]}
 
 

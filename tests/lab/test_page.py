@@ -43,9 +43,22 @@ def with_page(web: Service, page: str, **more: str) -> Service:
 
 
 @pytest.fixture
-def bare(service: AddService) -> Service:
-    """Asleep, two seconds from answering."""
-    return service(image="python", command=python(WAKES_SLOWLY), create=[DIES_AT_ONCE])
+def gate(lab: Lab) -> Iterator[Path]:
+    """The application listens when this file is there: then a test has seen the page before."""
+    folder = lab.root / "run/test-gate"
+    folder.mkdir()
+    yield folder / "open"
+    lab.run(["rm", "-r", "/run/test-gate"])
+
+
+BEHIND_THE_GATE = [DIES_AT_ONCE, "--volume=/run/test-gate:/gate:ro"]
+
+
+@pytest.fixture
+def bare(service: AddService, gate: Path) -> Service:
+    """Asleep, and not answering before the gate is open."""
+    assert not gate.exists()
+    return service(image="python", command=python(WAKES_SLOWLY), create=BEHIND_THE_GATE)
 
 
 @pytest.fixture
@@ -64,7 +77,7 @@ def keep(name: str, picture: bytes) -> None:
 @pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("host", ADDRESSES.values(), ids=ADDRESSES)
 def test_chromium_sees_the_page_and_arrives_at_the_application_by_itself(
-    chromium: Browser, host: str
+    chromium: Browser, gate: Path, host: str
 ) -> None:
     address = f"http://{host}/inbox?unread=1"
     chromium.go(address)
@@ -74,6 +87,7 @@ def test_chromium_sees_the_page_and_arrives_at_the_application_by_itself(
     for scheme in ("dark", "light"):
         chromium.prefers(scheme)
         keep(scheme, chromium.picture())
+    gate.touch()
     chromium.sees(lambda text: APPLICATION in text)
     assert chromium.documents == [(503, address), (200, address)]
 
@@ -92,27 +106,30 @@ def test_the_page_is_dark_where_the_person_wants_that(chromium: Browser) -> None
 
 
 @pytest.mark.usefixtures("slow")
-def test_without_scripts_it_arrives_too(chromium: Browser) -> None:
+def test_without_scripts_it_arrives_too(chromium: Browser, gate: Path) -> None:
     chromium.do("Emulation.setScriptExecutionDisabled", value=True)
     chromium.go("http://127.0.0.1/")
     chromium.sees(lambda text: WAKING in text)
+    gate.touch()
     chromium.sees(lambda text: APPLICATION in text)
 
 
 @pytest.mark.usefixtures("slow")
-def test_a_fragment_is_kept_and_does_not_stop_it(chromium: Browser) -> None:
+def test_a_fragment_is_kept_and_does_not_stop_it(chromium: Browser, gate: Path) -> None:
     """Chromium takes a refresh of an address with a fragment for a jump within the page."""
     chromium.go("http://127.0.0.1/?a=b#inbox")
     chromium.sees(lambda text: WAKING in text)
+    gate.touch()
     chromium.sees(lambda text: APPLICATION in text)
     assert chromium.look("location.href") == "http://127.0.0.1/?a=b#inbox"
     assert [status for status, _url in chromium.documents] == [503, 200]
 
 
 def test_a_failure_is_shown_and_tried_again_until_it_is_mended(
-    lab: Lab, service: AddService, chromium: Browser
+    lab: Lab, service: AddService, chromium: Browser, gate: Path
 ) -> None:
     web = with_page(service(), "on")
+    gate.touch()
     lab.docker("rm", web.container)
     chromium.go("http://127.0.0.1/")
     text = chromium.sees(lambda text: "trying again in" in text)
@@ -122,14 +139,17 @@ def test_a_failure_is_shown_and_tried_again_until_it_is_mended(
     for scheme in ("dark", "light"):
         chromium.prefers(scheme)
         keep(f"failed-{scheme}", chromium.picture())
-    lab.create(web.container, DIES_AT_ONCE, image="python", command=python(WAKES_SLOWLY))
+    lab.create(web.container, *BEHIND_THE_GATE, image="python", command=python(WAKES_SLOWLY))
     chromium.sees(lambda text: APPLICATION in text)
 
 
-def test_a_restart_of_the_proxy_in_the_middle_is_only_a_step(slow: Service, chromium: Browser) -> None:
+def test_a_restart_of_the_proxy_in_the_middle_is_only_a_step(
+    slow: Service, chromium: Browser, gate: Path
+) -> None:
     chromium.go("http://127.0.0.1/")
     chromium.sees(lambda text: WAKING in text)
     slow.systemctl("restart", slow.units.proxy)
+    gate.touch()
     chromium.sees(lambda text: APPLICATION in text)
     assert {status for status, _url in chromium.documents} == {503, 200}
 
@@ -151,7 +171,7 @@ def test_a_container_that_is_awake_already_shows_none(service: AddService, chrom
     assert chromium.documents == [(200, "http://127.0.0.1/")]
 
 
-def test_others_never_see_it(slow: Service, lab: Lab, chromium: Browser) -> None:
+def test_others_never_see_it(slow: Service, lab: Lab, chromium: Browser, gate: Path) -> None:
     """While a browser looks at the page, and with what they send in order to tell a browser apart."""
 
     def curl(*options: str) -> Future[str]:
@@ -169,6 +189,7 @@ def test_others_never_see_it(slow: Service, lab: Lab, chromium: Browser) -> None
             )
             chromium.go("http://127.0.0.1/")
             chromium.sees(lambda text: WAKING in text)
+            gate.touch()
             assert websocket.recv(65536).startswith(b"HTTP/1.1 101 ")
             websocket.shutdown(socket.SHUT_RDWR)
         assert APPLICATION in plain.result()
@@ -187,11 +208,14 @@ def own_page(web: Service) -> Path:
     return file
 
 
-def test_a_page_of_the_user_s_own_is_read_in_the_sandbox(bare: Service, chromium: Browser) -> None:
+def test_a_page_of_the_user_s_own_is_read_in_the_sandbox(
+    bare: Service, chromium: Browser, gate: Path
+) -> None:
     own_page(bare)
     chromium.go("http://127.0.0.1/")
     text = chromium.sees(lambda text: "to answer on" in text)
     assert text.startswith("One moment, web\n")
+    gate.touch()
     chromium.sees(lambda text: APPLICATION in text)
 
 
@@ -201,4 +225,4 @@ def test_one_that_the_proxy_may_read_no_more_is_no_reason_to_show_nothing(
     own_page(bare).chmod(0o600)
     chromium.go("http://127.0.0.1/")
     chromium.sees(lambda text: WAKING in text)
-    assert bare.moments(bare.units.proxy, f"page_file /{OWN} is not used")
+    eventually("it is told", lambda: bare.moments(bare.units.proxy, f"page_file /{OWN} is not used"))

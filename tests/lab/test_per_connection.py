@@ -90,7 +90,7 @@ def test_no_source_takes_the_whole_port(web: PerConnection) -> None:
 
 def test_its_time_is_over(web: PerConnection) -> None:
     """It neither reads nor writes nor obeys a SIGTERM; and nothing but its own words reaches the client."""
-    web.add(["sh", "-c", "trap '' TERM; echo here; while true; do sleep 1; done"], 'time_max = "2s"')
+    web.add(["sh", "-c", "trap '' TERM; echo here; while true; do sleep 1; done"], 'time_max = "6s"')
     with web.connect() as client:
         assert heard(client) == b"here\n"
     web.nothing_is_left()
@@ -140,7 +140,7 @@ def test_a_client_that_vanishes_ends_its_container(web: PerConnection, program: 
 
 
 def test_one_that_neither_reads_nor_writes_ends_with_its_time(web: PerConnection) -> None:
-    web.add(["sh", "-c", "echo; exec sleep 1000"], 'time_max = "3s"')
+    web.add(["sh", "-c", "echo; exec sleep 1000"], 'time_max = "6s"')
     client = web.connect()
     assert client.recv(1) == b"\n"
     reset(client)

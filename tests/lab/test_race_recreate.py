@@ -59,7 +59,7 @@ def test_first_client_after_a_recreation_is_served_by_the_new_one(service: AddSe
 
 @pytest.mark.parametrize("before", ["awake", "asleep"])
 def test_docker_restart_by_hand(service: AddService, before: str) -> None:
-    web = service()
+    web = service(idle="5s" if before == "awake" else "2s")
     assert web.get().served
     if before == "asleep":
         web.falls_asleep()

@@ -95,7 +95,7 @@ def test_killed_at_any_moment_of_a_wake_a_doze_and_a_stop(service: AddService, r
         assert web.get().served
     kills = share(runtime)
     assert run(services, kills, one) == []
-    assert len(killed) > kills / 2, f"only {len(killed)} of {kills} met a process"
+    assert len(killed) > kills / 4, f"only {len(killed)} of {kills} met a process"
     for web in services:
         web.falls_asleep()
     assert services[0].containers.running() == []

@@ -46,11 +46,11 @@ def test_client_that_comes_during_a_slow_stop_is_served_after_it(
     web = service(shape=shape, idle="500ms", command=stubborn, create=[f"{STOP_TIMEOUT}3"])
     assert web.get().served
     first = web.started_at
-    web.reaches("stopping")
+    eventually("the stop begins", lambda: web.status["state"] in ("stopping", "asleep"))
     if killed:
         # It says so before it asks for the stop, and killed in between it has begun none: its successor
         # then finds a container that is awake, and leaves it so.
-        eventually("the stop has begun", lambda: web.phase == "stopping")
+        eventually("the stop has begun", lambda: web.phase == "stopping" or web.status["state"] == "asleep")
         web.kill(web.units.supervisor)
     following = web.get()
     assert following.served, following

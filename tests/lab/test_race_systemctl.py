@@ -14,7 +14,7 @@ from tests.lab.waiting import eventually
 
 @pytest.mark.every_runtime
 def test_unit_started_by_hand_wakes_the_container(service: AddService) -> None:
-    web = service()
+    web = service(idle="4s")
     for unit in (web.units.supervisor, web.units.proxy):
         web.systemctl("start", unit)
         web.reaches("awake")

@@ -10,25 +10,28 @@ from tests.lab.rounds import promised
 from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.services import AddService, Service
 
+READY_IN_AN_HOUR = READY_LATER.replace("Timer(1,", "Timer(3600,")
+
 HEALTHCHECK = ["--health-cmd=test -e /tmp/ready", "--health-interval=200ms"]
 
 
-def ready_later(service: AddService, ready: str, *create: str, within: str = "60s") -> Service:
+def ready_later(service: AddService, ready: str, *create: str, program: str = READY_LATER) -> Service:
     """A service whose container answers at once, and is ready a second later."""
     return service(
         "web",
         f"--ready={ready}",
-        f"--ready-within={within}",
+        "--ready-within=60s",
         image="python",
-        command=python(READY_LATER),
+        command=python(program),
         create=[DIES_AT_ONCE, *create],
+        idle="1h",
     )
 
 
 @pytest.mark.every_runtime
 def test_connect_asks_for_no_more_than_an_answer(service: AddService) -> None:
     """The counterpart of the tests below: without a sign of readiness the client comes too early."""
-    assert ready_later(service, "connect").get().body == "too early"
+    assert ready_later(service, "connect", program=READY_IN_AN_HOUR).get().body == "too early"
 
 
 @pytest.mark.every_runtime
@@ -74,20 +77,20 @@ def test_exec_needs_no_shell_and_keeps_quoted_words_together(service: AddService
 )
 def test_deadline_says_what_was_still_missing(service: AddService, ready: str, missing: bytes) -> None:
     unhealthy = ["--health-cmd=false", "--health-interval=200ms"]
-    program = READY_LATER.replace('"/ready"', '"/nowhere/ready"').replace("Timer(1,", "Timer(3600,")
+    program = READY_IN_AN_HOUR.replace('"/ready"', '"/nowhere/ready"')
     web = service(
         "web",
         f"--ready={ready}",
-        "--ready-within=2s",
+        "--ready-within=4s",
         image="python",
         command=python(program),
         create=[DIES_AT_ONCE, *unhealthy],
     )
     answer = web.get()
     assert answer.told_no
-    assert b"not ready within 2 s" in answer.data
+    assert b"not ready within 4 s" in answer.data
     assert missing in answer.data
-    assert 2 <= answer.seconds < 2 + promised(8)
+    assert 4 <= answer.seconds < 4 + promised(8)
     web.falls_asleep()
 
 

@@ -53,7 +53,7 @@ def test_add_says_that_it_starts_at_boot(units: Unit) -> None:
 def test_a_service_that_restarts_itself_is_the_same_wake(units: Unit) -> None:
     units.create("web")
     units.set("web", "[Service]\nRestart=always\nRestartSec=100ms")
-    web = add(units, "--idle=1s")
+    web = add(units, "--idle=5s")
     for _ in range(3):
         assert web.get().served
         units.kill("web")

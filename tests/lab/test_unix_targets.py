@@ -69,7 +69,7 @@ def test_a_socket_may_be_for_the_group_of_the_proxy_alone(lab: Lab) -> None:
 
 def test_a_socket_that_is_closed_to_everybody_is_said(lab: Lab) -> None:
     closed = ON_A_PATH.replace("listener.listen", "os.chown(sys.argv[1], 999, 999); listener.listen")
-    service = app(lab, program=closed.replace("os.umask(0)", "os.umask(0o077)"), within="2s")
+    service = app(lab, program=closed.replace("os.umask(0)", "os.umask(0o077)"), within="6s")
     assert f"still waiting for leave to connect to {PATH}: Permission denied" in service.get().body
 
 
@@ -85,7 +85,7 @@ def test_a_socket_that_is_closed_to_everybody_is_said(lab: Lab) -> None:
     ids=["no file", "nobody listens"],
 )
 def test_what_is_missing_is_said(lab: Lab, program: str, missing: str) -> None:
-    service = app(lab, program=program, within="2s")
+    service = app(lab, program=program, within="5s")
     answer = service.get()
     assert answer.told_no
     assert f"still waiting for {missing}" in answer.body

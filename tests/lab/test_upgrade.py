@@ -83,6 +83,7 @@ def test_the_lease_is_kept_and_so_is_the_container(service: AddService, newer: s
     web = service(idle="1s")
     with connect(web.lab) as client:
         ask(client)
+        web.reaches("awake")
         woken = web.status
         started = web.lab.docker("inspect", "--format={{.State.StartedAt}}", "web")
         upgrade(web, newer)
@@ -117,7 +118,7 @@ def has_ticked(service: Service, count: int) -> bool:
 
 
 def test_asleep_it_wakes_as_the_newer_version(service: AddService, newer: str) -> None:
-    web = service(idle="1s")
+    web = service(idle="1h")
     upgrade(web, newer)
     assert web.is_asleep
     assert web.get().served

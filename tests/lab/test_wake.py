@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.images import PAGE
 from tests.lab.clients import ask, connect
 from tests.lab.services import CLASSIC, RELAY, AddService
 
@@ -18,8 +19,9 @@ MEMORY_MAX = 24 * 1024 * 1024
 def test_the_first_client_is_served_and_the_last_one_lets_it_sleep(service: AddService, shape: str) -> None:
     web = service(shape=shape)
     assert web.is_asleep
-    assert web.get().served
-    assert web.container_runs
+    with connect(web.lab, web.port) as first:
+        assert ask(first) == PAGE
+        assert web.container_runs
     assert web.get().served
     web.falls_asleep()
     assert web.get().served

@@ -52,10 +52,13 @@ class Linger:
         idle = now() - self.since
         if idle < RELEASE_AFTER:
             self.timer = self.loop.call_at(self.since + RELEASE_AFTER, self._look)
-        elif idle < LEAVE_AFTER:
-            if not self.released:
-                self.released = True
-                self.release()
+            return
+        if (
+            not self.released
+        ):  # also where it is time for both: who does not leave after all holds on to nothing
+            self.released = True
+            self.release()
+        if idle < LEAVE_AFTER:
             self.timer = self.loop.call_at(self.since + LEAVE_AFTER, self._look)
         else:
             self.leave()

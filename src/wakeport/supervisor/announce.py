@@ -127,8 +127,10 @@ class Announcer:
         self.status.show(kept=entries)
 
     def _tell(self, message: Message, *assignments: str, **facts: Any) -> None:
+        # Before those hear it who act upon it: their states begin later than the one that let them.
+        at = time.time()
         self.leases.announce(message)
-        self.status.show(*assignments, state=message["state"], **facts)
+        self.status.show(*assignments, at=at, state=message["state"], **facts)
 
 
 def _known(awake: Awake) -> dict[str, Any]:

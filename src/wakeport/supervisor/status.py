@@ -58,10 +58,13 @@ class Status:
             return {}
         return published if isinstance(published, dict) else {}
 
-    def show(self, *assignments: str, **facts: Any) -> None:
-        """Publish `facts`, and tell systemd `assignments` ("READY=1") beside the status line."""
+    def show(self, *assignments: str, at: float | None = None, **facts: Any) -> None:
+        """Publish `facts`, and tell systemd `assignments` ("READY=1") beside the status line.
+
+        A new state began now, or `at` (seconds since 1970).
+        """
         if facts.get("state", self.facts["state"]) != self.facts["state"]:
-            self.facts["since"] = time.time()
+            self.facts["since"] = time.time() if at is None else at
         self.facts.update(facts)
         self._write()
         notify(*assignments, f"STATUS={self._line()}")
