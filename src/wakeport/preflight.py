@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from wakeport import facts, needs, ports
+from wakeport import facts, needs, ports, user_rights
 from wakeport.errors import BadInput, InTheWay, NoRights, NotThere
 from wakeport.layout import Layout
 from wakeport.listener import Owner, visible
@@ -22,8 +22,9 @@ from wakeport.targets import targets
 Mistake = tuple[str, str]  # what is, and what to do
 
 
-def require_root(command: str) -> None:
-    if os.geteuid() != 0:
+def require_root(layout: Layout, command: str) -> None:
+    """Raises NoRights where the services are the system's, and the caller is not root."""
+    if not layout.manager.user and os.geteuid() != 0:
         raise NoRights("only root changes units", f"sudo {command}")
 
 
@@ -113,27 +114,29 @@ def needed_by_none(name: str, others: list[Service]) -> None:
         )
 
 
-def container_fits(service: Service, container: Container) -> None:
+def container_fits(layout: Layout, service: Service, container: Container) -> None:
     """Raises InTheWay or BadInput where the container can never be served behind these listeners."""
-    for clash in published_clashes(service, container):
+    for clash in published_clashes(layout, service, container):
         raise InTheWay(*clash)
     for mistake in (
-        network_mistake(service, container),
+        network_mistake(layout, service, container),
         readiness_mistake(service, container),
-        removal_mistake(service, container),
+        removal_mistake(layout, service, container),
     ):
         if mistake is not None:
             raise BadInput(*mistake)
 
 
-def host_fits(service: Service) -> None:
-    """Raises BadInput where this machine lacks what the listeners name."""
-    for mistake in host_mistakes(service):
+def host_fits(layout: Layout, service: Service) -> None:
+    """Raises BadInput where this machine lacks what the listeners name, or its user the right to that."""
+    for mistake in host_mistakes(layout, service):
         raise BadInput(*mistake)
 
 
-def host_mistakes(service: Service) -> list[Mistake]:
+def host_mistakes(layout: Layout, service: Service) -> list[Mistake]:
     """Owners and files that the listeners name and that do not fit, each with what to do."""
+    if layout.manager.user:
+        return user_rights.mistakes(service)
     found: list[Mistake] = []
     for listener in service.listener:
         if listener.owner is not None:
@@ -187,11 +190,13 @@ def open_to_proxy(path: str, *, reading: bool) -> bool:
     return found.st_gid in ours and bool(found.st_mode & (everybody << 3))
 
 
-def network_mistake(service: Service, container: Container) -> Mistake | None:
+def network_mistake(layout: Layout, service: Service, container: Container) -> Mistake | None:
     """A network on which nothing can reach the container, and what to do."""
     if all(listener.leads_to_path for listener in service.listener):
         return None  # it needs none
-    reason = facts.why_unreachable(service.runtime, container)
+    ports = [port for port in targets(service, tuple(container.exposed)) if not port.startswith("/")]
+    reason = facts.why_unreachable(layout, service.runtime, container)
+    reason = reason or next((why for port in ports if (why := container.why_closed(port))), None)
     return (f"container {container.name} cannot be reached", reason) if reason else None
 
 
@@ -203,16 +208,16 @@ def readiness_mistake(service: Service, container: Container) -> Mistake | None:
     return fact, 'use "connect", or give the image a HEALTHCHECK'
 
 
-def removal_mistake(service: Service, container: Container) -> Mistake | None:
+def removal_mistake(layout: Layout, service: Service, container: Container) -> Mistake | None:
     """A container that would not survive its first sleep, and what to do."""
     if not container.removed_when_stopped:
         return None
-    advice = facts.advice(service)
+    advice = facts.advice(layout, service)
     fact = f"container {container.name} was made with --rm: {advice.title} removes it when it sleeps"
     return fact, advice.keep
 
 
-def published_clashes(service: Service, container: Container) -> list[Mistake]:
+def published_clashes(layout: Layout, service: Service, container: Container) -> list[Mistake]:
     """Listeners that the container itself wants to hold too, each with what to do."""
     places = [listener.on for listener in service.listener if listener.on.port]
     found = []
@@ -222,10 +227,8 @@ def published_clashes(service: Service, container: Container) -> list[Mistake]:
                 f"container {container.name} publishes {_said(published.everywhere)} itself, "
                 "which systemd is to hold"
             )
-            hint = (
-                f"make it anew without -p {published.port}:{inner}, wakeport needs none; or --listen another"
-            )
-            found.append((fact, hint))
+            hint = facts.advice(layout, service).other_port
+            found.append((fact, hint.replace("{outer}", str(published.port)).replace("{port}", inner)))
     if container.on_host_network:
         behind = targets(service, tuple(container.exposed))
         for place in sorted({place.everywhere for place in places}, key=str):

@@ -14,7 +14,8 @@ from wakeport.layout import Layout
 
 @click.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
-def verb(file: Path) -> None:
+@click.pass_obj
+def verb(layout: Layout, file: Path) -> None:
     """Check the settings in FILE, as if it stood in /etc/wakeport. Writes nothing, asks nobody."""
     try:
         text = file.read_text(encoding="utf-8", errors="surrogateescape")
@@ -23,7 +24,7 @@ def verb(file: Path) -> None:
     found = service.read(file.name.removesuffix(".toml"), text, str(file))
     # Of the other settings only what makes it no service at all: a circle. Whether a need is there is a
     # question to this machine, and the file may be meant for another.
-    for fact, hint in preflight.circles(found, readable(Layout())):
+    for fact, hint in preflight.circles(found, readable(layout)):
         raise BadInput(f"{file}: needs: {fact}", hint)
     listeners = ", ".join(str(listener.on) for listener in found.listener)
     if found.per_connection:

@@ -7,9 +7,10 @@ import click
 from wakeport import doctor
 from wakeport.cli import options
 from wakeport.cli.settled import chosen, load
-from wakeport.doctor import Finding
 from wakeport.errors import Problem
+from wakeport.finding import Finding
 from wakeport.layout import Layout
+from wakeport.manager import spoken
 from wakeport.service import DEFAULTS, Service
 from wakeport.systemd import Systemd
 
@@ -18,12 +19,13 @@ ILL = 1
 
 @click.command("doctor")
 @options.some_services
-def verb(name: tuple[str, ...]) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: tuple[str, ...]) -> None:
     """Look for what could be wrong with this machine and with each NAME (or all services). Changes nothing.
 
     Exits 1 where something is wrong; remarks alone leave it at 0.
     """
-    layout, systemd = Layout(), Systemd()
+    systemd = Systemd(layout.manager)
     services, unreadable = [], []
     for one in layout.services():
         try:
@@ -36,7 +38,7 @@ def verb(name: tuple[str, ...]) -> None:
     for service in looked_at:
         found += doctor.service(layout, systemd, service, services)
     for finding in found:
-        _print(finding)
+        _print(finding, to_user=bool(layout.manager.user))
     if any(finding.wrong for finding in found):
         raise click.exceptions.Exit(ILL)
     click.echo(f"{len(looked_at)} service{'' if len(looked_at) == 1 else 's'} looked at, nothing wrong")
@@ -49,7 +51,7 @@ def _looked_at(layout: Layout, services: list[Service], names: tuple[str, ...]) 
     return [known[one] if one in known else load(layout, one) for one in chosen(layout, names)]
 
 
-def _print(finding: Finding) -> None:
+def _print(finding: Finding, *, to_user: bool) -> None:
     about = f"{finding.about}: " if finding.about else ""
     click.secho("wrong " if finding.wrong else "remark", fg="red" if finding.wrong else "yellow", nl=False)
-    click.echo(f"  {about}{finding.fact}\n        {finding.hint}")
+    click.echo(f"  {about}{finding.fact}\n        {spoken(finding.hint, to_user=to_user)}")
