@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.machine import Lab, LabError
+from lab.machine import CHECKOUT, Lab, LabError
 
 NAME = "ann"
 MANAGER_WITHIN = 60.0  # seconds
@@ -30,8 +31,19 @@ class User:
         self.run_directory = f"/run/user/{self.uid}"
         self.environment = {"XDG_RUNTIME_DIR": self.run_directory}
 
-    def run(self, argv: Sequence[str | Path], *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.lab.run(argv, check=check, user=self.name, env=self.environment)
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        input: str | None = None,  # noqa: A002 - subprocess.run's own word
+        check: bool = True,
+        timeout: float | None = 60.0,
+    ) -> subprocess.CompletedProcess[str]:
+        """As the lab's own, in the user's home."""
+        inside = ["env", f"--chdir={self.home}", *argv]
+        return self.lab.run(
+            inside, input=input, check=check, timeout=timeout, user=self.name, env=self.environment
+        )
 
     @property
     def group(self) -> Path:
@@ -45,10 +57,21 @@ def set_up(lab: Lab, name: str = NAME) -> User:
     if lab.run(["id", name], check=False).returncode != 0:
         lab.run(["useradd", "--create-home", "--shell=/bin/bash", name])
     lab.run(["sh", "-c", _LOGIN])
+    _let_in(lab)
     lab.run(["loginctl", "enable-linger", name])
     user = User(lab, name)
     _await_manager(user)
     return user
+
+
+def _let_in(lab: Lab) -> None:
+    """Let an ordinary user come to the program `wakeport` and its Python, which may lie in root's home.
+
+    The directories above them are the lab's own, on its disk.
+    """
+    above = {parent for path in (CHECKOUT, sys.prefix, sys.base_prefix) for parent in Path(path).parents}
+    closed = ["find", *sorted(above), "-maxdepth", "0", "!", "-perm", "-o+x"]
+    lab.run([*closed, "-exec", "chmod", "o+x", "{}", "+"])
 
 
 def _await_manager(user: User) -> None:

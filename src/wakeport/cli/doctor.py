@@ -33,7 +33,8 @@ def verb(layout: Layout, name: tuple[str, ...]) -> None:
         except Problem as problem:
             unreadable.append(Finding(one, problem.fact, problem.hint))
     looked_at = _looked_at(layout, services, name)
-    runtimes = sorted({service.runtime for service in looked_at} or {DEFAULTS["runtime"]})
+    usual = {DEFAULTS["runtime"]} & set(layout.manager.runtimes)
+    runtimes = sorted({service.runtime for service in looked_at} or usual)
     found = [*doctor.machine(layout, systemd, runtimes), *unreadable]
     for service in looked_at:
         found += doctor.service(layout, systemd, service, services)
