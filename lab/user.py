@@ -70,7 +70,7 @@ def _let_in(lab: Lab) -> None:
     The directories above them are the lab's own, on its disk.
     """
     above = {parent for path in (CHECKOUT, sys.prefix, sys.base_prefix) for parent in Path(path).parents}
-    closed = ["find", *sorted(above), "-maxdepth", "0", "!", "-perm", "-o+x"]
+    closed = ["find", *map(str, sorted(above)), "-maxdepth", "0", "!", "-perm", "-o+x"]
     lab.run([*closed, "-exec", "chmod", "o+x", "{}", "+"])
 
 
