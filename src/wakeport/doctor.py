@@ -35,7 +35,7 @@ def machine(layout: Layout, systemd: Systemd, runtimes: Sequence[str]) -> list[F
     return [
         *systemd_version(systemd.version()),
         *(finding for runtime in runtimes for finding in runtime_answers(layout, runtime)),
-        *doctor_rights.rights(layout, runtimes),
+        *doctor_rights.rights(layout, systemd, runtimes),
         *descriptors(Path("/proc/1/limits")),
         *backlog(Path("/proc/sys/net/core/somaxconn")),
         *copies(layout),

@@ -11,10 +11,13 @@ from wakeport.finding import Finding
 from wakeport.layout import Layout
 from wakeport.manager import Manager
 from wakeport.socket_unit import GROUP
+from wakeport.systemd import Systemd
 
 
-def rights(layout: Layout, runtimes: Sequence[str]) -> list[Finding]:
+def rights(layout: Layout, systemd: Systemd, runtimes: Sequence[str]) -> list[Finding]:
+    """Raises OutOfReach where the user has no manager: of its services there is nothing to be said then."""
     if layout.manager.user:
+        systemd.show(["default.target"], ["ActiveState"])
         return login(layout.manager, runtimes)
     return [*(account_there() if layout.services() else []), *caller_may_look(layout)]
 

@@ -65,7 +65,7 @@ _CLEAN_UP = """
 systemctl --user stop --no-block 'wakeport-*'
 systemctl --user kill --signal=KILL 'wakeport-*' 2>/dev/null
 systemctl --user stop 'wakeport-*'
-rm -rf ~/.config/wakeport ~/.local ~/.config/systemd/user/*wakeport-* ~/.config/systemd/user/*/*wakeport-*
+rm -rf ~/.config/wakeport ~/.local/lib ~/.config/systemd/user/*wakeport-* ~/.config/systemd/user/*/*wakeport-*
 rm -rf "$XDG_RUNTIME_DIR/wakeport"
 systemctl --user daemon-reload
 systemctl --user reset-failed
