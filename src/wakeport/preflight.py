@@ -148,6 +148,21 @@ def host_mistakes(layout: Layout, service: Service) -> list[Mistake]:
     return found
 
 
+def hidden_places(service: Service) -> list[Mistake]:
+    """What the settings alone tell of that: paths that no proxy of the system can see."""
+    found: list[Mistake] = []
+    for index, listener in enumerate(service.listener):
+        for key, path in (("to", listener.to), ("page_file", listener.page_file)):
+            if isinstance(path, str):
+                try:
+                    visible(path)
+                except ValueError as error:
+                    found.append(
+                        (f"listener[{index}].{key}: {error}", "every key is explained in wakeport(1)")
+                    )
+    return found
+
+
 def _missing_accounts(owner: Owner) -> list[Mistake]:
     """systemd takes numbers as they are, and fails the socket at a name that it does not find."""
     found = []
@@ -170,13 +185,16 @@ def _unreadable(path: str) -> list[Mistake]:
 
 
 def _hidden(path: str) -> list[Mistake]:
-    """A link may lead to where the proxy's sandbox lets it see nothing."""
+    """Also a link may lead to where the proxy's sandbox lets it see nothing."""
     real = os.path.realpath(path)
+    try:
+        visible(path)
+    except ValueError as error:
+        return [(str(error), "every key is explained in wakeport(1)")]
     try:
         visible(real)
     except ValueError as error:
-        if real != path:
-            return [(f"{path} is a link to {error}", "the proxy cannot follow it there")]
+        return [(f"{path} is a link to {error}", "the proxy cannot follow it there")]
     return []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ def mistakes(service: Service, unprivileged: Path = UNPRIVILEGED) -> list[Mistak
     found = []
     for listener in service.listener:
         found += _owner(listener)
+        found += _page_file(listener)
         if 0 < listener.on.port < first:
             fact = f"port {listener.on} is for root alone: a user's begin at {first}"
             least = f"sysctl net.ipv4.ip_unprivileged_port_start={listener.on.port}"
@@ -35,6 +37,13 @@ def _owner(listener: Listener) -> list[Mistake]:
         return []
     fact = f"{listener.on} cannot be given to {listener.owner}: a user's sockets are that user's"
     return [(fact, "take owner out; mode says whether others may connect")]
+
+
+def _page_file(listener: Listener) -> list[Mistake]:
+    if listener.page_file is None or os.access(listener.page_file, os.R_OK):
+        return []
+    fact = f"there is no file {listener.page_file} that you may read"
+    return [(fact, "page_file is a page for browsers; without it there is our own")]
 
 
 def _first_port(unprivileged: Path) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wakeport import preflight, service
+from wakeport import preflight, service, user_rights
 from wakeport.cli.settled import readable
 from wakeport.errors import BadInput, NotThere
 from wakeport.layout import Layout
@@ -26,6 +26,10 @@ def verb(layout: Layout, file: Path) -> None:
     # question to this machine, and the file may be meant for another.
     for fact, hint in preflight.circles(found, readable(layout)):
         raise BadInput(f"{file}: needs: {fact}", hint)
+    unfit = user_rights.mistakes(found) if layout.manager.user else preflight.hidden_places(found)
+    layout.manager.package(found.runtime)
+    for fact, hint in unfit:
+        raise BadInput(f"{file}: {fact}", hint)
     listeners = ", ".join(str(listener.on) for listener in found.listener)
     if found.per_connection:
         click.echo(f"{file} is fine: each connection to {listeners} gets a container of {found.image}")
