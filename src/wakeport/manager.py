@@ -54,6 +54,9 @@ class Manager(NamedTuple):
             )
         return self.runtimes[runtime]
 
+    def spoken(self, hint: str) -> str:
+        return spoken(hint, to_user=bool(self.user))
+
 
 def spoken(hint: str, *, to_user: bool) -> str:
     """A hint with commands in it, as they are typed for the services of the system, or of a user."""
@@ -82,7 +85,7 @@ SYSTEM: Final = Manager(
 
 def of_user(user: str, uid: int, environment: Mapping[str, str], run_directory: str) -> Manager:
     """That of the user who is called so, in whose `environment` we run. Paths by file-hierarchy(7)."""
-    home = environment.get("HOME") or f"/home/{user}"
+    home = environment["HOME"]
     configuration = environment.get("XDG_CONFIG_HOME") or ""
     if not configuration.startswith("/"):
         configuration = f"{home}/.config"
@@ -116,7 +119,10 @@ def callers_own() -> Manager:
             "root's services are those of the system", "leave --user out, or type this as the user"
         )
     try:
-        user = pwd.getpwuid(uid).pw_name
+        account = pwd.getpwuid(uid)
+        user, home = account.pw_name, account.pw_dir
     except KeyError:
-        user = str(uid)
-    return of_user(user, uid, os.environ, run_directory())
+        raise BadInput(
+            f"nobody here has the number {uid}", "log in as a user that this machine knows"
+        ) from None
+    return of_user(user, uid, {"HOME": home, **os.environ}, run_directory())

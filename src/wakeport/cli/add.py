@@ -16,7 +16,6 @@ from wakeport.install.plan import refuse_existing
 from wakeport.kinds import RUNTIMES
 from wakeport.layout import Layout
 from wakeport.listener import Listener
-from wakeport.manager import spoken
 from wakeport.place import split_target
 from wakeport.runtimes.container import Container
 from wakeport.service import Service
@@ -155,6 +154,6 @@ def report(layout: Layout, wanted: Service, container: Container | None) -> None
         advice = facts.advice(layout, wanted)
         click.echo(
             f"{advice.title} starts it at boot too ({container.starts_at_boot}); "
-            f"to leave that to wakeport: {spoken(advice.leave_at_boot, to_user=bool(layout.manager.user))}",
+            f"to leave that to wakeport: {layout.manager.spoken(advice.leave_at_boot)}",
             err=True,
         )

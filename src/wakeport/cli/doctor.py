@@ -10,7 +10,6 @@ from wakeport.cli.settled import chosen, load
 from wakeport.errors import Problem
 from wakeport.finding import Finding
 from wakeport.layout import Layout
-from wakeport.manager import spoken
 from wakeport.service import DEFAULTS, Service
 from wakeport.systemd import Systemd
 
@@ -39,7 +38,7 @@ def verb(layout: Layout, name: tuple[str, ...]) -> None:
     for service in looked_at:
         found += doctor.service(layout, systemd, service, services)
     for finding in found:
-        _print(finding, to_user=bool(layout.manager.user))
+        _print(finding, layout.manager.spoken(finding.hint))
     if any(finding.wrong for finding in found):
         raise click.exceptions.Exit(ILL)
     click.echo(f"{len(looked_at)} service{'' if len(looked_at) == 1 else 's'} looked at, nothing wrong")
@@ -52,7 +51,7 @@ def _looked_at(layout: Layout, services: list[Service], names: tuple[str, ...]) 
     return [known[one] if one in known else load(layout, one) for one in chosen(layout, names)]
 
 
-def _print(finding: Finding, *, to_user: bool) -> None:
+def _print(finding: Finding, hint: str) -> None:
     about = f"{finding.about}: " if finding.about else ""
     click.secho("wrong " if finding.wrong else "remark", fg="red" if finding.wrong else "yellow", nl=False)
-    click.echo(f"  {about}{finding.fact}\n        {spoken(finding.hint, to_user=to_user)}")
+    click.echo(f"  {about}{finding.fact}\n        {hint}")

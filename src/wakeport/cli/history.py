@@ -16,7 +16,7 @@ from wakeport.cli.settled import load
 from wakeport.cli.status import COLOURS
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
-from wakeport.manager import Manager, spoken
+from wakeport.manager import Manager
 from wakeport.span import roughly
 from wakeport.systemd import moment
 
@@ -42,7 +42,7 @@ def verb(layout: Layout, name: tuple[str, ...], as_json: bool, since: str | None
     elif reports:
         _print(reports)
     else:
-        hint = spoken("wakeport add NAME --listen PORT", to_user=bool(layout.manager.user))
+        hint = layout.manager.spoken("wakeport add NAME --listen PORT")
         click.echo(f"there are no services; make one: {hint}", err=True)
 
 

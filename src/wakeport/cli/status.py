@@ -15,7 +15,6 @@ from wakeport.cli.settled import chosen, load
 from wakeport.errors import Problem
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
-from wakeport.manager import spoken
 from wakeport.per_connection import PER_CONNECTION
 from wakeport.service import Service
 from wakeport.span import roughly
@@ -45,7 +44,7 @@ def verb(layout: Layout, name: tuple[str, ...], as_json: bool) -> None:
     elif reports:
         _print(reports)
     elif problem is None:
-        hint = spoken("wakeport add NAME --listen PORT", to_user=bool(layout.manager.user))
+        hint = layout.manager.spoken("wakeport add NAME --listen PORT")
         click.echo(f"there are no services; make one: {hint}", err=True)
     if problem is not None:
         raise problem
