@@ -49,7 +49,7 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
     container: Container | None = None
     try:
         if one.per_connection:
-            facts.image(layout, one.runtime, str(one.image))
+            facts.image(one.runtime, str(one.image))
         else:
             container = facts.container(layout, one.runtime, one.container)
     except NotThere as problem:

@@ -25,6 +25,11 @@ from wakeport.units import DEFAULT_STOP_TIMEOUT, STOP_MARGIN, Facts, names
 RELAYS: Final = ("/lib/systemd/systemd-socket-proxyd", "/usr/lib/systemd/systemd-socket-proxyd")
 
 
+def _host(layout: Layout, runtime: str) -> ModuleType:
+    """Raises BadInput where its manager has no such runtime."""
+    return choice.host(layout.manager.package(runtime))
+
+
 def machine(
     layout: Layout, service: Service, container: Container | None, *, needs_within: float = 0.0
 ) -> Facts:
@@ -36,6 +41,7 @@ def machine(
     return Facts(
         programs=layout.inside(copy),
         version=wakeport.__version__,
+        manager=layout.manager,
         exposed=None if container is None else tuple(container.exposed),
         stop_timeout=_last_stop_timeout(layout, service.name)
         if container is None
@@ -44,13 +50,7 @@ def machine(
         after=host.AFTER,
         wants=host.WANTS,
         needs_within=needs_within,
-        manager=layout.manager,
     )
-
-
-def _host(layout: Layout, runtime: str) -> ModuleType:
-    """Raises BadInput where its manager has no such runtime."""
-    return choice.host(layout.manager.package(runtime))
 
 
 def _last_stop_timeout(layout: Layout, service: str) -> int:
@@ -71,9 +71,9 @@ def container(layout: Layout, runtime: str, name: str) -> Container:
     return found
 
 
-def image(layout: Layout, runtime: str, name: str) -> None:
+def image(runtime: str, name: str) -> None:
     """Raises NotThere where its runtime has no such image or no client, NoRights, OutOfReach or Problem."""
-    host = _host(layout, runtime)
+    host = choice.host(runtime)
     if not Path(CLIENTS[runtime]).exists():
         raise NotThere(f"there is no {CLIENTS[runtime]}, which each connection starts", "install it")
     with _asked(host.ADVICE):

@@ -28,6 +28,13 @@ def require_root(layout: Layout, command: str) -> None:
         raise NoRights("only root changes units", f"sudo {command}")
 
 
+def manager_has(layout: Layout, service: Service) -> None:
+    """Raises BadInput where services of this kind are the system's alone."""
+    layout.manager.package(service.runtime)
+    if layout.manager.user and service.per_connection:
+        raise BadInput(*user_rights.PER_CONNECTION)
+
+
 def places_free(places: list[Place]) -> None:
     """Raises InTheWay where somebody listens on one of `places` already."""
     held = ports.listening()

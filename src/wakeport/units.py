@@ -42,10 +42,10 @@ class Facts(NamedTuple):
     exposed: tuple[str, ...] | None  # as in ("80/tcp",); None where there is no container to look at
     stop_timeout: int  # seconds, the container's own
     relay: str  # systemd-socket-proxyd
+    manager: Manager = SYSTEM  # whose units they are
     after: tuple[str, ...] = ()  # units of the runtime, behind which the supervisor starts
     wants: tuple[str, ...] = ()  # units of the runtime that have to be there
     needs_within: float = 0.0  # seconds that the services which it needs may take to wake, before it does
-    manager: Manager = SYSTEM
 
 
 class Names(NamedTuple):

@@ -15,11 +15,15 @@ SUBORDINATE: Final = (Path("/etc/subuid"), Path("/etc/subgid"))  # subuid(5)
 
 Mistake = tuple[str, str]  # what is, and what to do
 
+PER_CONNECTION: Final[Mistake] = (
+    'mode = "per-connection" is for services of the system alone',
+    "without --user, as root; or a container for all: take mode out",
+)
+
 
 def mistakes(service: Service, unprivileged: Path = UNPRIVILEGED) -> list[Mistake]:
     if service.per_connection:
-        fact = 'mode = "per-connection" is for services of the system alone'
-        return [(fact, "without --user, as root; or a container for all: take mode out")]
+        return [PER_CONNECTION]
     first = _first_port(unprivileged)
     found = []
     for listener in service.listener:

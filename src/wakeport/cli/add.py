@@ -67,11 +67,12 @@ def verb(layout: Layout, /, name: str, listeners: tuple[str, ...], dry_run: bool
     wanted = service.build(name, _as_written(listeners, settings))
     if not dry_run:
         preflight.require_root(layout, f"wakeport add {name} …")
+    preflight.manager_has(layout, wanted)
     refuse_existing(layout, name)
     others = readable(layout)
     found = None
     if wanted.per_connection:
-        facts.image(layout, wanted.runtime, str(wanted.image))
+        facts.image(wanted.runtime, str(wanted.image))
     else:
         found = facts.container(layout, wanted.runtime, wanted.container)
     wanted = checked(layout, wanted, found, others)

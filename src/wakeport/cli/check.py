@@ -26,8 +26,8 @@ def verb(layout: Layout, file: Path) -> None:
     # question to this machine, and the file may be meant for another.
     for fact, hint in preflight.circles(found, readable(layout)):
         raise BadInput(f"{file}: needs: {fact}", hint)
+    preflight.manager_has(layout, found)
     unfit = user_rights.mistakes(found) if layout.manager.user else preflight.hidden_places(found)
-    layout.manager.package(found.runtime)
     for fact, hint in unfit:
         raise BadInput(f"{file}: {fact}", hint)
     listeners = ", ".join(str(listener.on) for listener in found.listener)

@@ -11,9 +11,7 @@ from __future__ import annotations
 import socket
 import struct
 
-# include/net/tcp_states.h
-UNCONNECTED = "07"  # TCP_CLOSE: a UDP socket that has no peer
-LISTENING = "0A"  # TCP_LISTEN
+UNCONNECTED = "07"  # TCP_CLOSE, include/net/tcp_states.h: a UDP socket that has no peer
 
 
 def is_bound(pid: int, address: str, port: int) -> bool:
@@ -22,6 +20,9 @@ def is_bound(pid: int, address: str, port: int) -> bool:
     Raises OSError where that cannot be known: the process has ended, or is hidden.
     """
     return _is_taken(pid, "udp", places(address, port), UNCONNECTED)
+
+
+LISTENING = "0A"  # TCP_LISTEN
 
 
 def is_listening(pid: int, address: str, port: int) -> bool:

@@ -30,26 +30,17 @@ class Unit:
         root = self._root(name)
         rootfs.layer(self.lab, image, self.made[name], root)
         network = rootfs.namespace(self.lab, self.made[name], number)
-        settings = [
+        lines = [
+            "[Service]",
             f"RootDirectory={root}",
             "MountAPIVFS=yes",
             # nginx opens /dev/stderr, which a socket to the journal does not take.
             f"StandardOutput=append:/run/test-output-{name}",
             f"StandardError=append:/run/test-output-{name}",
             f"NetworkNamespacePath={network}",
-        ]
-        self.write(name, command or rootfs.COMMANDS[image], options, settings)
-
-    def write(
-        self, name: str, command: Sequence[str], options: Sequence[str], settings: Sequence[str]
-    ) -> None:
-        """Its unit; `settings` are those that make it look like a container."""
-        lines = [
-            "[Service]",
-            *settings,
             "LimitNOFILE=infinity",
             f"Environment={' '.join(f'{key}={value}' for key, value in rootfs.ENVIRONMENT.items())}",
-            f"ExecStart={quoted(*command)}",
+            f"ExecStart={quoted(*(command or rootfs.COMMANDS[image]))}",
         ]
         for option in options:
             if option == DIES_AT_ONCE:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lab import Lab, user
 from tests.lab.homes import OfUser
-from tests.lab.runtimes import rootfs
+from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
 from tests.lab.runtimes.unit import Unit
+from wakeport.quoting import command as quoted
 
 _PORTS = itertools.count(20_000)
 
@@ -47,7 +48,16 @@ class UserUnit(Unit):
         if not command and image == "nginx":
             self.user.run(["tee", self._settings(name)], input=self._nginx(name, port))
             words = ["/usr/sbin/nginx", "-c", self._settings(name)]
-        self.write(name, words, options, [])
+        lines = [
+            "[Service]",
+            f"Environment={' '.join(f'{key}={value}' for key, value in rootfs.ENVIRONMENT.items())}",
+            f"ExecStart={quoted(*words)}",
+        ]
+        for option in options:
+            kill, seconds = option == DIES_AT_ONCE, option.removeprefix(STOP_TIMEOUT)
+            lines.append("KillSignal=SIGKILL" if kill else f"TimeoutStopSec={seconds}")
+        self._file(name).write_text("\n".join(lines) + "\n")
+        self._reload()
 
     def target(self, name: str, _port: int) -> int:
         return int(self.made[name])
