@@ -29,7 +29,8 @@ runroot = "{run}/containers"
 # there by what is the host's.
 _KERNEL = """
 [ "$(stat -c %a /dev/net/tun)" = 666 ] || {
-    umount /dev/net/tun
+    umount /dev/net/tun || true
+    mkdir -p /dev/net
     rm -f /dev/net/tun
     mknod -m 666 /dev/net/tun c 10 200
 }

@@ -201,13 +201,28 @@ def test_whoever_does_not_linger_is_told(service: AddService, owner: User) -> No
     assert f"loginctl enable-linger {owner.name}" in said
 
 
+@of("rootless")
+def test_doctor_says_how_a_user_s_podman_is_reached(containers: Containers, owner: User) -> None:
+    containers.create("web")
+    add = ["wakeport", "--user", "add", "web", "--runtime=podman", "--listen=8080=80"]
+    owner.run(add)
+    owner.run(["systemctl", "--user", "stop", "podman.socket", "podman.service"])
+    try:
+        told = owner.run(["wakeport", "--user", "doctor"], check=False)
+    finally:
+        owner.run(["systemctl", "--user", "start", "podman.socket"])
+    assert told.returncode == 1
+    assert f"Podman does not answer on {owner.run_directory}/podman/podman.sock" in told.stdout
+    assert "systemctl --user enable --now podman.socket" in told.stdout
+
+
 @pytest.mark.full
 def test_a_user_who_lingers_has_their_ports_back_after_a_reboot(fresh_lab: Lab) -> None:
     containers = UserUnit(fresh_lab)
-    containers.create("web")
+    containers.create("web", image="python", command=web_server())  # whose files outlive it
     port = containers.target("web", 80)
     containers.home.run(["wakeport", "add", "web", "--runtime=unit", f"--listen=8080={port}"])
     fresh_lab.reboot()
     web = Service(containers, "web", "web", 8080)
     eventually("the port is open", lambda: clients.accepts(fresh_lab, 8080))
-    assert web.get().status == 200
+    assert web.get().served
