@@ -112,7 +112,10 @@ def of_user(user: str, uid: int, environment: Mapping[str, str], run_directory: 
 
 
 def callers_own() -> Manager:
-    """That of whoever runs this. Raises BadInput where that is root, whose services are the system's."""
+    """That of whoever runs this. Raises BadInput where that is root, whose services are the system's.
+
+    Their home is what passwd(5) says, as it is to their manager.
+    """
     uid = os.geteuid()
     if uid == 0:
         raise BadInput(
@@ -125,4 +128,4 @@ def callers_own() -> Manager:
         raise BadInput(
             f"nobody here has the number {uid}", "log in as a user that this machine knows"
         ) from None
-    return of_user(user, uid, {"HOME": home, **os.environ}, run_directory())
+    return of_user(user, uid, {**os.environ, "HOME": home}, run_directory())

@@ -219,7 +219,7 @@ def network_mistake(layout: Layout, service: Service, container: Container) -> M
     """A network on which nothing can reach the container, and what to do."""
     if all(listener.leads_to_path for listener in service.listener):
         return None  # it needs none
-    ports = [port for port in targets(service, tuple(container.exposed)) if not port.startswith("/")]
+    ports = [f"{one.to}/{one.on.protocol}" for one in service.listener if isinstance(one.to, int)]
     reason = facts.why_unreachable(layout, service.runtime, container)
     reason = reason or next((why for port in ports if (why := container.why_closed(port))), None)
     return (f"container {container.name} cannot be reached", reason) if reason else None
