@@ -25,7 +25,10 @@ Mistake = tuple[str, str]  # what is, and what to do
 def require_root(layout: Layout, command: str) -> None:
     """Raises NoRights where the services are the system's, and the caller is not root."""
     if not layout.manager.user and os.geteuid() != 0:
-        raise NoRights("only root changes units", f"sudo {command}")
+        raise NoRights(
+            "only root changes the system's units",
+            f"sudo {command}; or services of your own, without root: wakeport --user",
+        )
 
 
 def manager_has(layout: Layout, service: Service) -> None:
