@@ -158,21 +158,6 @@ def host_mistakes(layout: Layout, service: Service) -> list[Mistake]:
     return found
 
 
-def hidden_places(service: Service) -> list[Mistake]:
-    """What the settings alone tell of that: paths that no proxy of the system can see."""
-    found: list[Mistake] = []
-    for index, listener in enumerate(service.listener):
-        for key, path in (("to", listener.to), ("page_file", listener.page_file)):
-            if isinstance(path, str):
-                try:
-                    visible(path)
-                except ValueError as error:
-                    found.append(
-                        (f"listener[{index}].{key}: {error}", "every key is explained in wakeport(1)")
-                    )
-    return found
-
-
 def _missing_accounts(owner: Owner) -> list[Mistake]:
     """systemd takes numbers as they are, and fails the socket at a name that it does not find."""
     found = []
@@ -216,6 +201,21 @@ def open_to_proxy(path: str, *, reading: bool) -> bool:
         return True
     ours = [one.gr_gid for one in grp.getgrall() if one.gr_name == GROUP]
     return found.st_gid in ours and bool(found.st_mode & (everybody << 3))
+
+
+def hidden_places(service: Service) -> list[Mistake]:
+    """What the settings alone tell of that: paths that no proxy of the system can see."""
+    found: list[Mistake] = []
+    for index, listener in enumerate(service.listener):
+        for key, path in (("to", listener.to), ("page_file", listener.page_file)):
+            if isinstance(path, str):
+                try:
+                    visible(path)
+                except ValueError as error:
+                    found.append(
+                        (f"listener[{index}].{key}: {error}", "every key is explained in wakeport(1)")
+                    )
+    return found
 
 
 def network_mistake(layout: Layout, service: Service, container: Container) -> Mistake | None:
