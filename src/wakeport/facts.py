@@ -11,7 +11,7 @@ from typing import Final
 
 import wakeport
 from wakeport import programs
-from wakeport.errors import NoRights, NotThere, OutOfReach, Problem
+from wakeport.errors import BadInput, NoRights, NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
 from wakeport.per_connection import CLIENTS
 from wakeport.runtimes import choice
@@ -50,7 +50,18 @@ def machine(
         after=host.AFTER,
         wants=host.WANTS,
         needs_within=needs_within,
+        passed_to=_passed_to(layout, service) if service.pass_fd else "",
     )
+
+
+def _passed_to(layout: Layout, service: Service) -> str:
+    """Raises BadInput where its runtime passes no socket to what it starts."""
+    try:
+        unit: str = _host(layout, service.runtime).passed_to(service.container)
+    except RuntimeProblem as problem:
+        hint = 'mend that, leave it out, or make a unit of systemd of it (runtime = "unit")'
+        raise BadInput(f"pass_fd: {problem}", hint) from None
+    return unit
 
 
 def _last_stop_timeout(layout: Layout, service: str) -> int:

@@ -28,6 +28,10 @@ class Layout:
     def drop_ins(self, name: str) -> Path:
         return self.units / f"{name}.d"
 
+    def drop_ins_beside(self, name: str) -> list[Path]:
+        """Every drop-in called `name`, whose ever unit it is for."""
+        return sorted(_listed(self.units, f"*.d/{name}"))
+
     def lease(self, service: str) -> Path:
         return self.run / f"{service}.lease"
 

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 ASLEEP, WAKING, AWAKE, DOZING, STOPPING, FAILED = "asleep", "waking", "awake", "dozing", "stopping", "failed"
 
+# Who tells of the clients of a container that accepts them itself. Told `dozing`, it always answers.
+WATCHER = "watcher"
+
 # A keep holds without a connection: until a moment (seconds since 1970), or for ever.
 KEEP_UNTIL, KEPT_UNTIL, FOR_EVER = "keep_until", "kept_until", "infinity"
 CALENDAR = "calendar"  # who says it, where a clock does

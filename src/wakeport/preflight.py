@@ -7,6 +7,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from wakeport import facts, needs, ports, user_rights
@@ -14,6 +15,7 @@ from wakeport.errors import BadInput, InTheWay, NoRights, NotThere
 from wakeport.layout import Layout
 from wakeport.listener import Owner, visible
 from wakeport.place import Place
+from wakeport.proxy.watch.connections import Connections
 from wakeport.runtimes.container import Container
 from wakeport.service import Service
 from wakeport.socket_unit import GROUP
@@ -145,9 +147,9 @@ def host_fits(layout: Layout, service: Service) -> None:
 
 def host_mistakes(layout: Layout, service: Service) -> list[Mistake]:
     """Owners and files that the listeners name and that do not fit, each with what to do."""
+    found: list[Mistake] = _unwatched() if service.pass_fd else []
     if layout.manager.user:
-        return user_rights.mistakes(service)
-    found: list[Mistake] = []
+        return found + user_rights.mistakes(service)
     for listener in service.listener:
         if listener.owner is not None:
             found += _missing_accounts(listener.owner)
@@ -156,6 +158,17 @@ def host_mistakes(layout: Layout, service: Service) -> list[Mistake]:
         if isinstance(listener.to, str):
             found += _hidden(listener.to)
     return found
+
+
+def _unwatched() -> list[Mistake]:
+    """Whoever accepts its clients itself is known to be idle by the kernel alone."""
+    try:
+        with closing(Connections([])) as connections:
+            connections.ask_of_none()
+    except OSError as error:
+        fact = f"pass_fd: this kernel does not tell who is connected (sock_diag: {error.strerror})"
+        return [(fact, "modprobe tcp_diag, or leave pass_fd out")]
+    return []
 
 
 def _missing_accounts(owner: Owner) -> list[Mistake]:
@@ -220,7 +233,7 @@ def hidden_places(service: Service) -> list[Mistake]:
 
 def network_mistake(layout: Layout, service: Service, container: Container) -> Mistake | None:
     """A network on which nothing can reach the container, and what to do."""
-    if all(listener.leads_to_path for listener in service.listener):
+    if service.pass_fd or all(listener.leads_to_path for listener in service.listener):
         return None  # it needs none
     ports = [f"{one.to}/{one.on.protocol}" for one in service.listener if isinstance(one.to, int)]
     reason = facts.why_unreachable(layout, service.runtime, container)

@@ -26,6 +26,7 @@ ENTRIES: Final = {
     "removal.py": "wakeport.runtimes.removal",
     "starter.py": "wakeport.proxy.starter",
     "supervisor.py": "wakeport.supervisor.main",
+    "watcher.py": "wakeport.proxy.watch.watcher",
 }
 
 # A script itself is compiled anew at each start, so all it does is to import what is compiled already.

@@ -38,6 +38,8 @@ def proxy_words(
         f"ready_within={decimal(service.ready_within.seconds + needs_within)}",
         f"answer_within={stop_timeout + ANSWER_MARGIN}",
     ]
+    if service.pass_fd:
+        return [*words, *_passed_words(service)]
     if service.proxy != OWN:
         return [*words, *(f"target={target}" for target in targets), f"relay={relay}"]
     if systemd:
@@ -59,6 +61,14 @@ def proxy_words(
             f"the listeners of {service.name} have more rules than fit on a command line",
             "use globs and networks, or make several services of it",
         )
+    return words
+
+
+def _passed_words(service: Service) -> list[str]:
+    """The sockets are told apart by their order alone: one of each kind needs no more than its flow_idle."""
+    words = []
+    for listener in service.listener:
+        words += [f"target={service.fd_name or service.name}", *_listener_words(listener)]
     return words
 
 

@@ -55,6 +55,13 @@ PROXY: Final[Settings] = [
     ("UMask", "0077"),
 ]
 
+# It asks the kernel who is connected to the sockets that it has passed on, sock_diag(7). The supervisor
+# starts behind it, so it has nothing that takes a mount namespace.
+WATCHER: Final[Settings] = [
+    *((key, f"{value} AF_NETLINK" if key == "RestrictAddressFamilies" else value) for key, value in BOTH),
+    *(one for one in PROXY if one[0] in ("SystemCallFilter", "SystemCallErrorNumber", "RemoveIPC", "UMask")),
+]
+
 # It says one line on a Unix socket, and nothing waits for it.
 KEEPER: Final[Settings] = [
     *((key, "AF_UNIX" if key == "RestrictAddressFamilies" else value) for key, value in BOTH),

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import tomllib
 
-from wakeport import busy, kinds, listener, per_connection, rules
+from wakeport import busy, kinds, listener, pass_fd, per_connection, rules
 from wakeport.busy import OPEN, Busy
 from wakeport.complaint import complaint
 from wakeport.errors import BadInput
@@ -30,6 +30,7 @@ from wakeport.kinds import (
     Windows,
 )
 from wakeport.listener import Listener
+from wakeport.pass_fd import FdName
 from wakeport.per_connection import PerConnection
 
 NAME_MAX: Final = 64  # of the 255 bytes of a unit's name, and of the 107 of a socket's path
@@ -58,6 +59,8 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     hold_max: Clients = Clients(16384)
     hold_for: Patience = Patience(float("inf"))
     proxy: Proxy = Proxy(OWN)
+    pass_fd: bool = False
+    fd_name: FdName = FdName("")
     needs: tuple[str, ...] = ()
     busy: Busy = Busy()
     listener: tuple[Listener, ...] = ()
@@ -68,6 +71,7 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             kinds.check_container(self.container, self.runtime)
         if float("inf") > self.doze.seconds >= self.idle.seconds:
             raise ValueError(f".doze: it is stopped after {self.idle}, so it would never doze; say less")
+        self._check_passing()
         self._check_needs()
         self._check_places()
         self._check_unix_sockets()
@@ -86,6 +90,28 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(
                 ".busy.connections: no listener has connections; a UDP client counts until flow_idle is over"
             )
+
+    def _check_passing(self) -> None:
+        """What only a proxy could do, where the program has the sockets themselves."""
+        if not self.pass_fd:
+            if self.fd_name:
+                raise ValueError(".fd_name: no socket is passed; pass_fd = true passes it")
+            return
+        if not self.listener:
+            raise ValueError(".pass_fd: there is no listener, so there is no socket to pass")
+        for key, reason in pass_fd.REFUSED.items():
+            if getattr(self, key) != DEFAULTS[key]:
+                raise ValueError(f".{key}: {reason}")
+        if self.busy.connections != OPEN or self.busy.silent != "stop":
+            raise ValueError(f".busy.connections: {pass_fd.UNSEEN}")
+        if self.ready != "connect" and not self.ready.startswith("exec:"):
+            raise ValueError(f".ready: {pass_fd.NO_PORT}")
+        if (self.busy.check or "").startswith("http:"):
+            raise ValueError(f".busy.check: {pass_fd.NO_PORT_TO_CHECK}")
+        for index, one in enumerate(self.listener):
+            for key, reason in pass_fd.REFUSED_OF_LISTENER.items():
+                if getattr(one, key) != listener.DEFAULTS[key]:
+                    raise ValueError(f".listener[{index}].{key}: {reason}")
 
     def _check_needs(self) -> None:
         for index, name in enumerate(self.needs):
@@ -150,7 +176,14 @@ DEFAULTS: Final[dict[str, Any]] = {
 
 _decode: Final = partial(
     kinds.decode,
-    {**kinds.DECODERS, **busy.DECODERS, **listener.DECODERS, **per_connection.DECODERS, **rules.DECODERS},
+    {
+        **kinds.DECODERS,
+        **busy.DECODERS,
+        **listener.DECODERS,
+        **per_connection.DECODERS,
+        **rules.DECODERS,
+        FdName: pass_fd.fd_name,
+    },
 )
 
 

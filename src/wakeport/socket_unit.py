@@ -53,6 +53,8 @@ def listening(service: Service) -> Settings:
         socket += _udp(service)
     if any(place.path for place in places):
         socket += _unix(service)
+    if service.pass_fd:
+        socket.append(("FileDescriptorName", service.fd_name or service.name))
     return socket
 
 

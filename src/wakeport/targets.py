@@ -13,8 +13,11 @@ def targets(service: Service, exposed: tuple[str, ...] | None) -> list[str]:
     """What is behind each listener, as "80/tcp", "53/udp" or "/run/app.sock".
 
     `exposed` are the ports of the container's image, in the same words; None where there is no container
-    to look at. Raises BadInput where that takes a guess.
+    to look at. Where the program has the sockets themselves there is nothing behind them. Raises BadInput
+    where that takes a guess.
     """
+    if service.pass_fd:
+        return []
     return [target(service, listener, exposed) for listener in service.listener]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from wakeport import keep_units, per_connection_units, sandbox
+from wakeport import keep_units, pass_fd, per_connection_units, sandbox
 from wakeport.errors import BadInput
 from wakeport.kinds import OWN
 from wakeport.manager import SYSTEM, Manager
@@ -46,6 +46,7 @@ class Facts(NamedTuple):
     after: tuple[str, ...] = ()  # units of the runtime, behind which the supervisor starts
     wants: tuple[str, ...] = ()  # units of the runtime that have to be there
     needs_within: float = 0.0  # seconds that the services which it needs may take to wake, before it does
+    passed_to: str = ""  # the unit that gets the sockets themselves, where one does
 
 
 class Names(NamedTuple):
@@ -134,6 +135,8 @@ def _around_one_container(service: Service, facts: Facts) -> dict[str, Unit]:
     if service.listener:
         wanted[called.socket] = client_socket(service)
         wanted[called.proxy] = _proxy(service, called, behind, facts)
+    if service.pass_fd:
+        wanted[f"{facts.passed_to}.d/{pass_fd.drop_in_of(service.name)}"] = pass_fd.drop_in(called.socket)
     wanted[called.lease] = lease_socket(service, called.lease_path, facts.manager.group)
     wanted[called.supervisor] = _supervisor(service, called, facts)
     if service.keep:
@@ -146,7 +149,9 @@ def _around_one_container(service: Service, facts: Facts) -> dict[str, Unit]:
 
 
 def _proxy(service: Service, called: Names, behind: list[str], facts: Facts) -> Unit:
-    program = "proxy.py" if service.proxy == OWN else "starter.py"
+    passes = service.pass_fd
+    program = "watcher.py" if passes else "proxy.py" if service.proxy == OWN else "starter.py"
+    role = "Watcher of" if passes else "Proxy to"
     words = proxy_words(
         service,
         behind,
@@ -161,7 +166,7 @@ def _proxy(service: Service, called: Names, behind: list[str], facts: Facts) -> 
         (
             "Unit",
             [
-                description(f"Proxy to container {service.container} (wakeport {service.name})"),
+                description(f"{role} container {service.container} (wakeport {service.name})"),
                 ("Wants", _wanted_by_proxy(service, called)),
                 ("Requires", called.socket),
                 # A proxy that outlived the lease socket would ask in vain; a fresh one brings it back.
@@ -174,14 +179,17 @@ def _proxy(service: Service, called: Names, behind: list[str], facts: Facts) -> 
         (
             "Service",
             [
-                ("Type", "notify"),
+                *([("Type", "exec"), ("NotifyAccess", "main")] if passes else [("Type", "notify")]),
                 ("ExecStart", command(PYTHON, "-IS", f"{facts.programs}/{program}", *words)),
                 *_COME_BACK,
                 *([("User", facts.manager.group)] if facts.manager.group else []),
                 ("LimitNOFILE", str(DESCRIPTORS)),
                 # A proxy that restarts leaves its live connections here for its successor.
+                # So does a watcher what it knows of its sockets.
                 *([("FileDescriptorStoreMax", "1")] if service.proxy == OWN else []),
-                *sandbox.within(facts.manager, [*sandbox.BOTH, *sandbox.PROXY]),
+                *sandbox.within(
+                    facts.manager, sandbox.WATCHER if passes else [*sandbox.BOTH, *sandbox.PROXY]
+                ),
             ],
         ),
     ]
@@ -213,6 +221,7 @@ def supervisor_command(service: Service, facts: Facts) -> list[str]:
         f"doze={decimal(service.doze.seconds)}",
         f"idle={decimal(service.idle.seconds)}",
         f"adopt={'yes' if service.adopt else 'no'}",
+        *(["pass_fd=yes"] if service.pass_fd else []),
         *([f"busy_cpu={service.busy.cpu.part:g}"] if service.busy.cpu else []),
         *([f"busy_check={service.busy.check}"] if service.busy.check else []),
         *(f"needs={names(need, facts.manager.run).lease_path}" for need in service.needs),
@@ -228,9 +237,12 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
             [
                 description(f"Container {service.container}, awake (wakeport {service.name})"),
                 ("Requires", called.lease),
-                *_wanted(service, facts),
+                *_wanted(service, called, facts),
                 # Order only: what can fail must never be required, or one failed start closes the port.
-                ("After", " ".join([called.lease, *_needed(service), *facts.after])),
+                (
+                    "After",
+                    " ".join([called.lease, *_watcher(service, called), *_needed(service), *facts.after]),
+                ),
                 *NO_START_LIMIT,
             ],
         ),
@@ -267,8 +279,15 @@ def _needed(service: Service) -> list[str]:
     return [names(need).lease for need in service.needs]
 
 
-def _wanted(service: Service, facts: Facts) -> Settings:
-    wanted = [*_needed(service), *facts.wants]
+def _watcher(service: Service, called: Names) -> list[str]:
+    """It goes before the program: with a service systemd starts anew how its sockets block, for all who have
+    them (exec_child), and what the program has set would be lost.
+    """
+    return [called.proxy] if service.pass_fd else []
+
+
+def _wanted(service: Service, called: Names, facts: Facts) -> Settings:
+    wanted = [*_watcher(service, called), *_needed(service), *facts.wants]
     return [("Wants", " ".join(wanted))] if wanted else []
 
 

@@ -17,7 +17,8 @@ def test_a_quiet_container_is_frozen_thawed_and_stopped_in_the_end(service: AddS
     assert web.pids(web.units.proxy), "the proxy stays for whoever comes"
     again = web.get()
     assert again.served, again
-    assert not web.is_frozen
+    # On a busy machine it may doze again before anybody looks.
+    eventually("it was thawed", lambda: len(web.moments(web.units.supervisor, "web is awake")) == 2)
     web.reaches("dozing")
     web.falls_asleep()
 

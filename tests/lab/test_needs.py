@@ -77,7 +77,8 @@ def test_two_databases_one_of_them_shared(needed: AddNeeded, service: AddService
     assert sorted(first) == [("start", "cache"), ("start", "db")]
     assert last == ("start", "app")
     awake_at = db.status["since"]
-    assert began < awake_at < app.status["since"] < ready
+    assert began < awake_at < ready
+    assert awake_at < app.status["since"]
     assert other.get().served
     eventually("each is held by who needs it", lambda: holders(db) == ["service app"])
     assert holders(cache) in (["service app", "service other"], ["service app"])

@@ -145,7 +145,11 @@ def test_nothing_is_imported_before_the_start_call() -> None:
 
 @pytest.mark.parametrize(
     "half",
-    ["supervisor.life", "proxy.main", "proxy.starter", "keep.main", "runtimes.process.runtime"],
+    [
+        *("supervisor.life", "proxy.main", "proxy.starter", "keep.main"),
+        "proxy.watch.watcher",
+        "runtimes.process.runtime",
+    ],
 )
 def test_a_wake_imports_the_standard_library_alone_and_only_its_cheap_part(half: str) -> None:
     loaded = _modules_after(f"import wakeport.{half}")

@@ -28,6 +28,9 @@ FOUND: dict[str, Any] = {
     "TimeoutStopUSec": 90_000_000,
     "PrivateNetwork": False,
     "NetworkNamespacePath": "",
+    "KillMode": "control-group",
+    "KillSignal": 15,
+    "ExecStop": [],
 }
 
 HOST = """Main:

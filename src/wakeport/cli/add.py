@@ -49,6 +49,9 @@ from wakeport.written import write
 @click.option("--mode", metavar="MODE", help="Whose a container is: shared or per-connection.")
 @click.option("--image", metavar="IMAGE", help="Per connection: of what each container is made.")
 @click.option("--command", metavar="COMMAND", help="Per connection: what runs in it, if not the image's own.")
+@click.option(
+    "--pass-fd", is_flag=True, help="Hand the listening sockets over: the program takes its clients itself."
+)
 @click.option("--proxy", metavar="PROXY", help="Who relays: wakeport or systemd-socket-proxyd.")
 @options.dry_run
 @click.pass_obj
@@ -116,6 +119,8 @@ def listener_table(text: str) -> dict[str, Any]:
 
 def _with_targets(wanted: Service, container: Container) -> Service:
     """The same with every target said: a later apply must not need the container to be there."""
+    if wanted.pass_fd:
+        return wanted  # it leads nowhere
     exposed = tuple(container.exposed)
     said = [
         listener if listener.leads_to_path else _leading_to(listener, target(wanted, listener, exposed))

@@ -17,19 +17,20 @@ def call(
     interface: str,
     member: str,
     strings: list[str] | None = None,
-    words: tuple[str, ...] = (),
+    words: tuple[str | int, ...] = (),
 ) -> bytes:
-    """Its argument is `strings` as one array, or each of `words` as a string of its own."""
+    """Its argument is `strings` as one array, or each of `words` as a string or a number of its own."""
     fields = [(PATH, "o", path), (DESTINATION, "s", destination), (INTERFACE, "s", interface)]
     fields.append((MEMBER, "s", member))
     body = b""
     for text in words if strings is None else strings:
-        body += _padding(len(body), 4) + _string(text)
+        body += _padding(len(body), 4) + (_number(text) if isinstance(text, int) else _string(text))
     if strings is not None:
         fields.append((SIGNATURE, "g", "as"))
         body = _number(len(body)) + body
     elif words:
-        fields.append((SIGNATURE, "g", "s" * len(words)))
+        signature = "".join("i" if isinstance(word, int) else "s" for word in words)
+        fields.append((SIGNATURE, "g", signature))
     listed = b""
     for code, kind, text in fields:
         value = bytes([len(text)]) + text.encode() + b"\0" if kind == "g" else _string(text)

@@ -88,7 +88,7 @@ def _is_socket(unit: str) -> bool:
 
 def _put(path: Path, content: str | None) -> None:
     if content is None:
-        path.unlink(missing_ok=True)
+        files.remove(path)
     else:
         files.write(path, content.encode(errors="surrogateescape"))
 

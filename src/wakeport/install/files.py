@@ -34,6 +34,13 @@ def make_directory(path: Path) -> None:
         one.chmod(0o755)
 
 
+def remove(path: Path) -> None:
+    """Remove a file, and the directory of drop-ins that would be empty without it."""
+    path.unlink(missing_ok=True)
+    if path.parent.name.endswith(".d"):
+        remove_empty(path.parent)
+
+
 def remove_empty(path: Path) -> None:
     """Remove the directory `path` where nothing is left in it."""
     if path.is_dir() and not any(path.iterdir()):

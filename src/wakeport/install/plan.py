@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wakeport.errors import InTheWay
 from wakeport.layout import Layout
+from wakeport.pass_fd import drop_in_of
 from wakeport.socket_unit import OPENED_WITH
 from wakeport.unit_file import MARK, owner
 from wakeport.units import Names, names
+
+_PASSED: Final = " pass_fd=yes"
+_STORES: Final = "\nFileDescriptorStoreMax="
 
 
 class Change(NamedTuple):
@@ -57,6 +61,7 @@ def plan(layout: Layout, service: str, units: dict[str, str], settings: str | No
     refuse_foreign(unit_changes, service)
     unit_changes += _no_longer(layout, service, [name for name in called.files if name not in units])
     gone = [change.path.name for change in unit_changes if change.new is None]
+    unit_changes += _drop_ins_gone(layout, service, [layout.unit(name) for name in units])
     old = dict.fromkeys(called, "") | {change.path.name: change.old or "" for change in unit_changes}
     new = dict.fromkeys(called, "") | {change.path.name: change.new or "" for change in unit_changes}
     changes = [change for change in changes + unit_changes if change.old != change.new]
@@ -78,6 +83,7 @@ def removal(layout: Layout, service: str) -> Plan:
     refuse_foreign(changes, service)
     changes += each
     changes += _no_longer(layout, service, [*called.keep, *(rest if each else [])])
+    changes += _drop_ins_gone(layout, service, [])
     changes.append(Change(layout.settings(service), _read(layout.settings(service)), None))
     changes = [change for change in changes if change.old is not None]
     return Plan(service, changes, units, [], [], renew=False, keep=[])
@@ -106,6 +112,14 @@ def _no_longer(layout: Layout, service: str, units: list[str]) -> list[Change]:
     return [change for change in changes if change.old is not None and owner(change.old) == service]
 
 
+def _drop_ins_gone(layout: Layout, service: str, wanted: list[Path]) -> list[Change]:
+    """Those of ours beside units of others that are not wanted any more."""
+    changes = [
+        _change(path, None) for path in layout.drop_ins_beside(drop_in_of(service)) if path not in wanted
+    ]
+    return [change for change in changes if owner(change.old or "") == service]
+
+
 def listened_before(layout: Layout, service: str) -> set[str]:
     """What the socket unit on disk listens on: a place held by it is not taken by another."""
     text = _read(layout.unit(names(service).socket)) or ""
@@ -124,16 +138,18 @@ def _to_stop(called: Names, old: dict[str, str], new: dict[str, str]) -> list[st
     stop = []
     if _differ(f"(?m)^(?:{'|'.join(OPENED_WITH)})=.*", old[called.socket], new[called.socket]):
         stop += [called.socket, called.proxy]
+        if _PASSED in new[called.supervisor]:
+            stop += [called.supervisor]  # its program would go on with the old sockets
     elif _differ(r"target=.*", old[called.proxy], new[called.proxy]) and not _hands_over(called, old, new):
         stop += [called.proxy]
-    if _differ(r"\b(?:container|runtime)=[^\s\"]+", old[called.supervisor], new[called.supervisor]):
+    if _differ(r"\b(?:container|runtime|pass_fd)=[^\s\"]+", old[called.supervisor], new[called.supervisor]):
         stop += [called.supervisor]
-    return stop
+    return list(dict.fromkeys(stop))
 
 
 def _hands_over(called: Names, old: dict[str, str], new: dict[str, str]) -> bool:
     """Whether the proxy leaves its connections to the next one: socket-proxyd does not, nor did we once."""
-    return all("\nFileDescriptorStoreMax=" in texts[called.proxy] for texts in (old, new))
+    return all("/proxy.py" in texts[called.proxy] and _STORES in texts[called.proxy] for texts in (old, new))
 
 
 def _differ(pattern: str, old: str, new: str) -> bool:

@@ -22,8 +22,8 @@ def remove(host: Host, plan: Plan) -> list[Path]:
     units = [change.path.name for change in plan.changes if change.path.name in called]
     retire.stop(host, called, units)
     for change in plan.changes:
-        if change.path.name in called:
-            change.path.unlink(missing_ok=True)
+        if change.path != host.layout.settings(plan.service):
+            files.remove(change.path)
     host.systemd.reload()
     retire.forget(host, units)
     shutil.rmtree(host.layout.state(plan.service), ignore_errors=True)

@@ -5,7 +5,7 @@ A runtime is a package of this name beside this file, with three modules:
     begin.py    begin(name): the first act of a wake, before anything is imported
     runtime.py  Runtime: below
     host.py     what the command line has to know of it: ADVICE, the units that its supervisor starts AFTER
-                and WANTS, look(name), why_unreachable(container), journal(name)
+                and WANTS, look(name), why_unreachable(container), journal(name), passed_to(name)
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ being busy can then stir, and is heard before or right after the freeze.
 
 from __future__ import annotations
 
-from wakeport.loop import Loop, now
-from wakeport.runtimes.problems import Missing, RuntimeProblem
+from wakeport.lease import DOZING as SAID_TO_DOZE
+from wakeport.loop import Loop, any_of, now
+from wakeport.runtimes.problems import Missing, Refused, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
 from wakeport.supervisor.chronicle import Changes
@@ -17,6 +18,9 @@ from wakeport.supervisor.record import DOZING, Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wakeport.runtimes.interface import Runtime
+
+# Seconds for a watcher to answer, which takes it a millisecond; one that is stuck keeps nobody awake.
+HEARD_WITHIN = 1.0
 
 # Seconds from a freeze to the runtime's word of it, at most: who came in between hangs in it.
 TOLD_WITHIN = 0.5
@@ -44,12 +48,13 @@ class Doze:
         self.demand = demand
         self.changes = changes
         self.is_frozen = False
+        self.is_hushed = False  # frozen for a last look, and not to doze
         self.may_come_late = record.phase == DOZING
 
     @property
     def is_asked(self) -> bool:
-        """Whether somebody has asked for the container since it was frozen."""
-        return self.is_frozen and self.demand.asked
+        """Whether somebody has asked for the container since it was frozen, or it was frozen in vain."""
+        return self.is_frozen and (self.demand.asked or self.is_hushed)
 
     def is_due(self, awake: Awake) -> bool:
         left = self.demand.dozes_in
@@ -70,6 +75,26 @@ class Doze:
             self.may_come_late = True
             self._runs(awake, Stamps(0.0, 0.0))
             raise
+
+    async def hush(self, awake: Awake) -> None:
+        """Freeze it for a last look at who has come, where it accepts its clients itself.
+
+        Running, it could accept one between that look and its end; where it cannot be frozen it still may.
+        Raises RuntimeProblem.
+        """
+        if not self.is_frozen:
+            self.demand.asked = False
+            self.record.dozing()
+            self.is_hushed = self.is_frozen = True
+            self.changes.frozen = None
+            try:
+                await self.runtime.freeze(awake.container)
+            except Refused:
+                self.is_hushed = self.is_frozen = False
+        heard = self.demand.leases.ask_watchers({"state": SAID_TO_DOZE})
+        patience = self.loop.spawn(self.loop.sleep(HEARD_WITHIN))
+        await any_of(heard, patience, awake.ended)
+        patience.cancel()
 
     async def push_out(self, awake: Awake) -> None:
         """Free its memory, piece by piece, until somebody asks for it or no more goes."""
@@ -129,7 +154,7 @@ class Doze:
             self._runs(awake, Stamps(0.0, 0.0))
 
     def _runs(self, awake: Awake, stamps: Stamps) -> None:
-        self.is_frozen = False
+        self.is_frozen = self.is_hushed = False
         self.announcer.awake(awake, stamps)
         if awake.owned:
             self.record.own(awake.container.id, awake.container.started_at)

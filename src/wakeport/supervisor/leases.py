@@ -6,8 +6,8 @@ import socket
 import time
 from collections.abc import Callable
 
-from wakeport.lease import KEEP_UNTIL, KEPT_UNTIL, Decoder, Malformed, Message, encode
-from wakeport.loop import BROKEN, READ, Loop
+from wakeport.lease import KEEP_UNTIL, KEPT_UNTIL, WATCHER, Decoder, Malformed, Message, encode
+from wakeport.loop import BROKEN, READ, Future, Loop
 
 ACCEPT_AT_ONCE = 64  # connections a turn of the loop, so that a crowd does not starve the rest
 
@@ -81,6 +81,8 @@ class Leases:
         self.state = b""
         self.is_open = False
         self.asked = False
+        self.unheard: set[int] = set()  # who was asked to answer, and has not
+        self.heard: Future[None] = Future()
         listener.setblocking(False)
         self.open_door()
 
@@ -97,6 +99,21 @@ class Leases:
         self.message, self.state = message, encode(message)
         for holder in list(self.holders.values()):
             self._say(holder, self.state)
+
+    def ask_watchers(self, message: Message) -> Future[None]:
+        """Say something to those that tell of clients, and know of none; done when each has spoken since."""
+        line, self.heard = encode(message), Future()
+        watchers = [one for one in self.holders.values() if one.who == WATCHER and not one.busy]
+        self.unheard = {holder.connection.fileno() for holder in watchers}
+        for holder in watchers:
+            self._say(holder, line)
+        self._hears()
+        return self.heard
+
+    def _hears(self, fd: int = -1) -> None:
+        self.unheard.discard(fd)
+        if not self.unheard:
+            self.heard.set(None)
 
     def adopt(self, holder: Holder) -> None:
         """Take in a holder with an open connection."""
@@ -187,6 +204,7 @@ class Leases:
             self._drop(holder)
             return
         self.on_change()
+        self._hears(holder.connection.fileno())
 
     def _drop(self, holder: Holder) -> None:
         fd = holder.connection.fileno()
@@ -197,4 +215,5 @@ class Leases:
             self.loop.call_soon(holder.connection.close)
             if self.is_open and len(self.holders) == HOLDERS_MAX - 1:
                 self.open_door()
+            self._hears(fd)
             self.on_change()

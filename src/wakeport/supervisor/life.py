@@ -178,6 +178,8 @@ class Life:
             return False
         try:
             await self.runtime.exists(awake.container.id)
+            if self.options.pass_fd:
+                await self.doze.hush(awake)
         except RuntimeProblem as problem:
             # Given up now, it would run on with nobody to put it to sleep.
             self._put_off("it is time to sleep, but it cannot be stopped", problem)

@@ -14,6 +14,8 @@ HANDED_OVER = "WAKEPORT_HANDED_OVER"  # set by an older self that became this pr
 class Options:
     """Spans are seconds, `busy_cpu` is a part of one processor.
 
+    `pass_fd` says that the container takes its clients itself, and nobody stands before it.
+
     Unknown keys are ignored: an older supervisor may meet a newer unit.
 
     `needs` are the lease sockets of the services that have to be awake for this one. `takes_over` says
@@ -46,6 +48,7 @@ class Options:
             self.busy_cpu = float(given.get("busy_cpu", "inf"))
             self.busy_check = given.get("busy_check", "")
             self.adopt = given["adopt"] == "yes"
+            self.pass_fd = given.get("pass_fd") == "yes"
             self.journal = given.get("journal", "")
         except (KeyError, ValueError) as error:
             sys.exit(f"wakeport: bad arguments in the unit ({error}); `wakeport apply` writes them anew")

@@ -13,7 +13,17 @@ from wakeport.runtimes.docker.look import why_unreachable as _why_unreachable
 from wakeport.runtimes.docker.project import members
 from wakeport.runtimes.problems import Refused
 
-__all__ = ["ADVICE", "AFTER", "WANTS", "has_image", "journal", "look", "members", "why_unreachable"]
+__all__ = [
+    "ADVICE",
+    "AFTER",
+    "WANTS",
+    "has_image",
+    "journal",
+    "look",
+    "members",
+    "passed_to",
+    "why_unreachable",
+]
 
 ADVICE: Final = Advice(
     title="Docker",
@@ -48,6 +58,11 @@ def has_image(name: str) -> bool:
             raise
         return False
     return True
+
+
+def passed_to(_name: str) -> str:
+    """Raises Refused."""
+    raise Refused("Docker starts containers without it, and has nothing to pass to them")
 
 
 def why_unreachable(found: Container) -> str | None:

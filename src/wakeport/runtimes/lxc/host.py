@@ -10,6 +10,7 @@ from wakeport.runtimes.lxc.config import config, directory, refuse_where_unit_do
 from wakeport.runtimes.lxc.group import PAYLOAD
 from wakeport.runtimes.lxc.name import unit_of
 from wakeport.runtimes.lxc.network import HOST, NOTHING, UNLINKED, shared_with, types
+from wakeport.runtimes.problems import Refused
 from wakeport.runtimes.systemd.look import look_at
 from wakeport.runtimes.systemd.machine import below
 
@@ -38,6 +39,11 @@ def look(name: str) -> Container:
     if [value for key, value in told if key == "lxc.start.auto"][-1:] == ["1"]:
         found.starts_at_boot = "its config has lxc.start.auto = 1"
     return found
+
+
+def passed_to(_name: str) -> str:
+    """Raises Refused."""
+    raise Refused("LXC's own program starts the container, and closes what it does not know")
 
 
 def why_unreachable(found: Container) -> str | None:

@@ -8,8 +8,9 @@ from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
 from wakeport.runtimes.nspawn.group import PAYLOAD
 from wakeport.runtimes.nspawn.name import unit_of
-from wakeport.runtimes.nspawn.network import network
+from wakeport.runtimes.nspawn.network import has_stub, network
 from wakeport.runtimes.nspawn.place import image, settings
+from wakeport.runtimes.problems import Refused
 from wakeport.runtimes.systemd.look import look_at
 from wakeport.runtimes.systemd.machine import below
 
@@ -36,6 +37,16 @@ def look(name: str) -> Container:
     found.on_host_network = not told.own
     found.published = told.published
     return found
+
+
+def passed_to(name: str) -> str:
+    """The unit whose process gets the service's sockets, where the program takes its clients itself.
+
+    Raises Refused: LISTEN_PID says 1 inside, sd_listen_fds(3).
+    """
+    if has_stub(settings(name)):
+        raise Refused("with ProcessTwo= in its settings the socket would be passed to the stub before it")
+    return unit_of(name)
 
 
 def why_unreachable(found: Container) -> str | None:

@@ -1,4 +1,4 @@
-"""Which network a machine has, by its settings; systemd.nspawn(5), [Network]. Pure."""
+"""Which network a machine has, and which first process, by its settings; systemd.nspawn(5). Pure."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def network(settings: str) -> Network:
         return Network(own=True, linked=True, published=_published(found))
     own = bool(given & {"Private", *LINKED, *UNLINKED})
     return Network(own=own, linked=bool(given & set(LINKED)), published=_published(found))
+
+
+def has_stub(settings: str) -> bool:
+    """Whether a program of systemd-nspawn's own is the first process in the machine."""
+    said = [value for key, value in _entries(settings, "Exec") if key == "ProcessTwo"]
+    return bool(said) and said[-1].lower() in YES
 
 
 def _published(found: list[tuple[str, str]]) -> dict[str, list[tuple[str, int]]]:

@@ -10,6 +10,7 @@ from wakeport.runtimes.docker.look import look_at
 from wakeport.runtimes.docker.look import why_unreachable as _why_unreachable
 from wakeport.runtimes.podman.begin import SOCKET, TITLE
 from wakeport.runtimes.podman.container import CONNECT, PodmanInspected
+from wakeport.runtimes.problems import Refused
 
 ADVICE: Final = Advice(
     title=TITLE,
@@ -32,6 +33,11 @@ def journal(_name: str) -> list[str]:
 def look(name: str) -> Container:
     """Raises RuntimeProblem."""
     return look_at(name, SOCKET, TITLE, PodmanInspected)
+
+
+def passed_to(_name: str) -> str:
+    """Raises Refused."""
+    raise Refused("Podman's service starts the container, and has nothing to pass to it")
 
 
 def why_unreachable(found: Container) -> str | None:

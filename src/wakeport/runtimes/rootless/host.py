@@ -9,11 +9,11 @@ from wakeport.runtimes.container import Container
 from wakeport.runtimes.docker.look import look_at
 from wakeport.runtimes.podman import host
 from wakeport.runtimes.podman.begin import TITLE
-from wakeport.runtimes.podman.host import AFTER, WANTS, journal
+from wakeport.runtimes.podman.host import AFTER, WANTS, journal, passed_to
 from wakeport.runtimes.rootless.begin import socket
 from wakeport.runtimes.rootless.container import RootlessInspected
 
-__all__ = ["ADVICE", "AFTER", "WANTS", "journal", "look", "why_unreachable"]
+__all__ = ["ADVICE", "AFTER", "WANTS", "journal", "look", "passed_to", "why_unreachable"]
 
 ADVICE: Final[Advice] = host.ADVICE._replace(
     make="podman create --name {name} -p 127.0.0.1:PORT:80 IMAGE makes one; with --user yours alone count",

@@ -48,15 +48,17 @@ class Bus:
             self.pending[START] = Future()
             self._begin(raw, heard)
 
-    async def call(self, member: str, *words: str, path: str = PATH, interface: str = MANAGER) -> list[Any]:
+    async def call(
+        self, member: str, *words: str | int, path: str = PATH, interface: str = MANAGER
+    ) -> list[Any]:
         """The answer's values."""
         return await self.answer(self.send(member, *words, path=path, interface=interface))
 
-    def send(self, member: str, *words: str, path: str = PATH, interface: str = MANAGER) -> int:
+    def send(self, member: str, *words: str | int, path: str = PATH, interface: str = MANAGER) -> int:
         """Send a call without waiting; the serial by which `answer` knows it."""
         return self._send(NAME, path, interface, member, words)
 
-    def _send(self, to: str, path: str, interface: str, member: str, words: tuple[str, ...]) -> int:
+    def _send(self, to: str, path: str, interface: str, member: str, words: tuple[str | int, ...]) -> int:
         if self.connection is None:
             self._connect()
         assert self.connection is not None

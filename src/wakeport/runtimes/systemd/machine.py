@@ -77,6 +77,10 @@ class MachineRuntime(UnitRuntime):
         if directory is not None:
             await set_frozen(self.loop, directory, False)
 
+    async def unfreeze_to_end(self, unit: Unit) -> None:
+        """What it ends by goes to the program that watches over it, which is not frozen."""
+        await self.thaw(unit)
+
     async def changes(self, tell: Callable[[str], None]) -> None:
         def hear(word: str) -> None:
             if word == ORDERED:

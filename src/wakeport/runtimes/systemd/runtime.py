@@ -140,13 +140,25 @@ class UnitRuntime:
 
     async def stop(self, container: Container) -> None:
         try:
-            if (await self.look()).paused:
-                await self.thaw(container)
+            found = await self.look()
+            if found.paused:
+                await self.unfreeze_to_end(found)
             await self.loop.within(container.stop_timeout + STOP_MARGIN, self._stop())
         except Missing:
             return
         except TimeoutError:
             raise Unreachable(f"{self.unit} has not stopped in time") from None
+
+    async def unfreeze_to_end(self, unit: Unit) -> None:
+        """What it ends by awaits it before it runs again: it takes no client in between.
+
+        StopUnit() thaws it. ThawUnit() of one that ends by that is never answered (252).
+        """
+        if unit.has_stop_command or not unit.kill_signal:
+            await self.thaw(unit)
+        else:
+            whom = "all" if unit.kills_all else "main"
+            await self.bus.call("KillUnit", self.unit, whom, unit.kill_signal)
 
     async def _stop(self) -> None:
         while True:

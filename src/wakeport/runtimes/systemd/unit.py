@@ -23,7 +23,7 @@ WANTED: dict[str, tuple[str, ...]] = {
     ),
     OF_SERVICE: (
         *("MainPID", "ExecMainCode", "ExecMainStatus", "Result", "Restart", "TimeoutStopUSec"),
-        *("PrivateNetwork", "NetworkNamespacePath"),
+        *("PrivateNetwork", "NetworkNamespacePath", "KillMode", "KillSignal", "ExecStop"),
     ),
 }
 
@@ -57,6 +57,10 @@ class Unit(Container):
         self.stop_timeout = seconds(found["TimeoutStopUSec"])
         self.private_network: bool = found["PrivateNetwork"]
         self.on_host_network = not (self.private_network or found["NetworkNamespacePath"])
+        self.kill_signal: int = found["KillSignal"]
+        self.kills_all = found["KillMode"] == "control-group"
+        # It is told to end by that, and not by a signal.
+        self.has_stop_command = bool(found["ExecStop"])
         if found["UnitFileState"] in ("enabled", "enabled-runtime"):
             self.starts_at_boot = "it is enabled"
 

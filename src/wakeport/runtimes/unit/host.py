@@ -27,6 +27,11 @@ def look(name: str) -> Container:
     return look_at(not_ours(name))
 
 
+def passed_to(name: str) -> str:
+    """The unit whose process gets the service's sockets, where the program takes its clients itself."""
+    return unit_of(name)
+
+
 def why_unreachable(found: Container) -> str | None:
     """A network of its own that nobody has connected to anything."""
     assert isinstance(found, Unit), "looked at by another runtime"

@@ -1,0 +1,1 @@
+"""Watching sockets from which the program itself accepts."""
