@@ -14,7 +14,7 @@ from tests.lab.services import CLASSIC, RELAY, AddService
 MEMORY_MAX = 24 * 1024 * 1024
 
 
-@pytest.mark.every_runtime(users="daily")
+@pytest.mark.every_runtime(users="soak")
 def test_the_first_client_is_served_and_the_last_one_lets_it_sleep(service: AddService, shape: str) -> None:
     web = service(shape=shape)
     assert web.is_asleep
