@@ -6,15 +6,14 @@ remark: it works, but somebody should know.
 
 from __future__ import annotations
 
-import grp
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from wakeport import facts, needs, preflight, programs, socket_unit, status, unit_file, units
+from wakeport import doctor_rights, facts, needs, preflight, programs, socket_unit, status, unit_file, units
 from wakeport.errors import NoRights, NotThere, OutOfReach, Problem
+from wakeport.finding import Finding
 from wakeport.layout import Layout
 from wakeport.lease import FAILED
 from wakeport.runtimes.container import Container
@@ -31,22 +30,12 @@ ENOUGH_DESCRIPTORS: Final = 65536  # about 16,000 connections at four each
 PROPERTIES: Final = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "DropInPaths")
 
 
-class Finding(NamedTuple):
-    """`about` is a service's name, or "" for the machine."""
-
-    about: str
-    fact: str
-    hint: str
-    wrong: bool = True
-
-
 def machine(layout: Layout, systemd: Systemd, runtimes: Sequence[str]) -> list[Finding]:
     """What holds for all services; `runtimes` are those that they have."""
     return [
         *systemd_version(systemd.version()),
-        *(finding for runtime in runtimes for finding in runtime_answers(runtime)),
-        *(account_there() if layout.services() else []),
-        *caller_may_look(layout),
+        *(finding for runtime in runtimes for finding in runtime_answers(layout, runtime)),
+        *doctor_rights.rights(layout, systemd, runtimes),
         *descriptors(Path("/proc/1/limits")),
         *backlog(Path("/proc/sys/net/core/somaxconn")),
         *copies(layout),
@@ -62,7 +51,7 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
         if one.per_connection:
             facts.image(one.runtime, str(one.image))
         else:
-            container = facts.container(one.runtime, one.container)
+            container = facts.container(layout, one.runtime, one.container)
     except NotThere as problem:
         found.append(Finding(one.name, problem.fact, problem.hint))
     except (OutOfReach, NoRights):
@@ -70,13 +59,13 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
     except Problem as problem:
         found.append(Finding(one.name, problem.fact, problem.hint))
     if container is not None:
-        found += [*starts_at_boot(one, container), *published_ports(one, container)]
-        found += network(one, container)
+        found += [*starts_at_boot(layout, one, container), *published_ports(layout, one, container)]
+        found += network(layout, one, container)
         found += readiness(one, container)
-        found += removal(one, container)
+        found += removal(layout, one, container)
         found += exposed(one, container)
     states = systemd.show(names(one.name).units, PROPERTIES)
-    found += [*named_on_the_host(one), *trust(one), *seen_in_the_clear(one)]
+    found += [*named_on_the_host(layout, one), *trust(one), *seen_in_the_clear(one)]
     found += [*shared_places(layout, one, others), *needed_services(layout, one, others)]
     needs_within = needs.seconds_before(one, others)
     found += unit_files(layout, one, facts.machine(layout, one, container, needs_within=needs_within))
@@ -93,10 +82,10 @@ def systemd_version(version: int) -> list[Finding]:
     return [Finding("", fact, "upgrade it; nothing older was tried")]
 
 
-def runtime_answers(runtime: str) -> list[Finding]:
+def runtime_answers(layout: Layout, runtime: str) -> list[Finding]:
     """Whether it can be asked at all; a name that no container has is a harmless question."""
     try:
-        facts.container(runtime, "doctor-asks-whether-you-are-there")
+        facts.container(layout, runtime, "doctor-asks-whether-you-are-there")
     except NotThere:
         return []
     except OutOfReach as problem:
@@ -104,21 +93,6 @@ def runtime_answers(runtime: str) -> list[Finding]:
     except Problem as problem:
         return [Finding("", problem.fact, problem.hint, wrong=False)]
     return []
-
-
-def account_there() -> list[Finding]:
-    if any(entry.gr_name == GROUP for entry in grp.getgrall()):
-        return []
-    return [Finding("", f"there is no group {GROUP}", "sudo wakeport apply makes it again")]
-
-
-def caller_may_look(layout: Layout) -> list[Finding]:
-    """A person who is neither root nor in the group can look, but not wake."""
-    leases = sorted(layout.run.glob("*.lease")) if layout.run.is_dir() else []
-    if all(os.access(lease, os.R_OK | os.W_OK) for lease in leases):
-        return []
-    hint = f"to wake as well: sudo usermod -aG {GROUP} $USER, then log in anew"
-    return [Finding("", f"you are not in the group {GROUP}", hint, wrong=False)]
 
 
 def descriptors(limits: Path) -> list[Finding]:
@@ -167,20 +141,22 @@ def orphans(layout: Layout) -> list[Finding]:
     ]
 
 
-def starts_at_boot(one: Service, container: Container) -> list[Finding]:
+def starts_at_boot(layout: Layout, one: Service, container: Container) -> list[Finding]:
     if not container.starts_at_boot:
         return []
-    advice = facts.advice(one)
+    advice = facts.advice(layout, one)
     fact = f"{advice.title} starts {container.name} at boot by itself ({container.starts_at_boot})"
     return [Finding(one.name, fact, advice.leave_at_boot)]
 
 
-def published_ports(one: Service, container: Container) -> list[Finding]:
-    return [Finding(one.name, fact, hint) for fact, hint in preflight.published_clashes(one, container)]
+def published_ports(layout: Layout, one: Service, container: Container) -> list[Finding]:
+    return [
+        Finding(one.name, fact, hint) for fact, hint in preflight.published_clashes(layout, one, container)
+    ]
 
 
-def network(one: Service, container: Container) -> list[Finding]:
-    mistake = preflight.network_mistake(one, container)
+def network(layout: Layout, one: Service, container: Container) -> list[Finding]:
+    mistake = preflight.network_mistake(layout, one, container)
     return [Finding(one.name, *mistake)] if mistake else []
 
 
@@ -189,8 +165,8 @@ def readiness(one: Service, container: Container) -> list[Finding]:
     return [Finding(one.name, *mistake)] if mistake else []
 
 
-def removal(one: Service, container: Container) -> list[Finding]:
-    mistake = preflight.removal_mistake(one, container)
+def removal(layout: Layout, one: Service, container: Container) -> list[Finding]:
+    mistake = preflight.removal_mistake(layout, one, container)
     return [Finding(one.name, *mistake)] if mistake else []
 
 
@@ -207,9 +183,11 @@ def exposed(one: Service, container: Container) -> list[Finding]:
     return found
 
 
-def named_on_the_host(one: Service) -> list[Finding]:
+def named_on_the_host(layout: Layout, one: Service) -> list[Finding]:
     """Owners and files that have gone since, and sockets behind a listener that the proxy may not use."""
-    found = [Finding(one.name, fact, hint) for fact, hint in preflight.host_mistakes(one)]
+    found = [Finding(one.name, fact, hint) for fact, hint in preflight.host_mistakes(layout, one)]
+    if layout.manager.user:
+        return found  # the proxy is that user
     for path in sorted({listener.to for listener in one.listener if isinstance(listener.to, str)}):
         try:
             closed = not preflight.open_to_proxy(path, reading=False)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import wakeport
@@ -24,17 +25,23 @@ from wakeport.units import DEFAULT_STOP_TIMEOUT, STOP_MARGIN, Facts, names
 RELAYS: Final = ("/lib/systemd/systemd-socket-proxyd", "/usr/lib/systemd/systemd-socket-proxyd")
 
 
+def _host(layout: Layout, runtime: str) -> ModuleType:
+    """Raises BadInput where its manager has no such runtime."""
+    return choice.host(layout.manager.package(runtime))
+
+
 def machine(
     layout: Layout, service: Service, container: Container | None, *, needs_within: float = 0.0
 ) -> Facts:
     """What the units of `service` depend on. `container` is None where there is none to look at;
     `needs_within` are the seconds that what it needs may take to wake.
     """
-    host = choice.host(service.runtime)
+    host = _host(layout, service.runtime)
     copy = layout.programs / programs.directory_name(programs.collect())
     return Facts(
         programs=layout.inside(copy),
         version=wakeport.__version__,
+        manager=layout.manager,
         exposed=None if container is None else tuple(container.exposed),
         stop_timeout=_last_stop_timeout(layout, service.name)
         if container is None
@@ -43,14 +50,14 @@ def machine(
         after=host.AFTER,
         wants=host.WANTS,
         needs_within=needs_within,
-        passed_to=_passed_to(service) if service.pass_fd else "",
+        passed_to=_passed_to(layout, service) if service.pass_fd else "",
     )
 
 
-def _passed_to(service: Service) -> str:
+def _passed_to(layout: Layout, service: Service) -> str:
     """Raises BadInput where its runtime passes no socket to what it starts."""
     try:
-        unit: str = choice.host(service.runtime).passed_to(service.container)
+        unit: str = _host(layout, service.runtime).passed_to(service.container)
     except RuntimeProblem as problem:
         hint = 'mend that, leave it out, or make a unit of systemd of it (runtime = "unit")'
         raise BadInput(f"pass_fd: {problem}", hint) from None
@@ -67,9 +74,9 @@ def _last_stop_timeout(layout: Layout, service: str) -> int:
     return int(found[1]) - STOP_MARGIN if found else DEFAULT_STOP_TIMEOUT
 
 
-def container(runtime: str, name: str) -> Container:
+def container(layout: Layout, runtime: str, name: str) -> Container:
     """What its runtime says of a container. Raises NotThere, NoRights, OutOfReach or Problem."""
-    host = choice.host(runtime)
+    host = _host(layout, runtime)
     with _asked(host.ADVICE.for_name(name)):
         found: Container = host.look(name)
     return found
@@ -100,35 +107,35 @@ def _asked(advice: Advice) -> Iterator[None]:
         raise Problem(f"{advice.title}: {problem}", advice.ask) from None
 
 
-def members(project: str) -> list[Member]:
+def members(layout: Layout, project: str) -> list[Member]:
     """The containers of a Compose project. Raises as `container` does."""
-    host = choice.host(DEFAULTS["runtime"])
+    host = _host(layout, DEFAULTS["runtime"])
     with _asked(host.ADVICE.for_name(project)):
         found: list[Member] = host.members(project)
     return found
 
 
-def advice(service: Service) -> Advice:
+def advice(layout: Layout, service: Service) -> Advice:
     """What to advise about the container of `service`."""
-    told: Advice = choice.host(service.runtime).ADVICE
+    told: Advice = _host(layout, service.runtime).ADVICE
     return told.for_name(service.container)
 
 
-def journal(service: Service) -> list[str]:
+def journal(layout: Layout, service: Service) -> list[str]:
     """The units under which the output of its container is found, where that is not its supervisor."""
-    found: list[str] = choice.host(service.runtime).journal(service.container)
+    found: list[str] = _host(layout, service.runtime).journal(service.container)
     return found
 
 
-def why_unreachable(runtime: str, found: Container) -> str | None:
+def why_unreachable(layout: Layout, runtime: str, found: Container) -> str | None:
     """Why the host can never reach the container; None where it can, or where nobody can tell."""
-    reason: str | None = choice.host(runtime).why_unreachable(found)
+    reason: str | None = _host(layout, runtime).why_unreachable(found)
     return reason
 
 
-def container_or_none(runtime: str, name: str) -> Container | None:
+def container_or_none(layout: Layout, runtime: str, name: str) -> Container | None:
     """The same as `container`, but None where there is no such container or no runtime to ask."""
     try:
-        return container(runtime, name)
+        return container(layout, runtime, name)
     except (NotThere, OutOfReach):
         return None

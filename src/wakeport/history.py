@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
+from wakeport.manager import SYSTEM, Manager
 from wakeport.supervisor.account import MESSAGE_ID
 from wakeport.units import names
 
@@ -34,6 +35,7 @@ FIELDS: Final = (
     "WAKEPORT_MEMORY_AFTER",
     "WAKEPORT_REASON",
     "_SYSTEMD_UNIT",
+    "_SYSTEMD_USER_UNIT",
     "_UID",
 )
 
@@ -77,26 +79,29 @@ class _Piece:
         self.cpu = cpu  # seconds
 
 
-def matches(services: Iterable[str]) -> list[str]:
+def matches(services: Iterable[str], manager: Manager = SYSTEM) -> list[str]:
     """What to ask journalctl for: nothing but the word of these services' supervisors."""
-    units = [f"_SYSTEMD_UNIT={names(service).supervisor}" for service in services]
-    return [f"MESSAGE_ID={MESSAGE_ID}", "_UID=0", *units]
+    units = [f"{manager.unit_field}={names(service).supervisor}" for service in services]
+    return [f"MESSAGE_ID={MESSAGE_ID}", f"_UID={manager.uid}", *units]
 
 
-def by_service(written: Iterable[Raw], services: Iterable[str]) -> dict[str, list[Entry]]:
+def by_service(
+    written: Iterable[Raw], services: Iterable[str], manager: Manager = SYSTEM
+) -> dict[str, list[Entry]]:
     """What is to be believed of it, for each service in the order of the journal."""
     found: dict[str, list[Entry]] = {service: [] for service in services}
     for raw in written:
         service = raw.get("WAKEPORT_SERVICE")
-        if isinstance(service, str) and service in found and (entry := entry_of(raw, service)) is not None:
-            found[service].append(entry)
+        if isinstance(service, str) and service in found:
+            entry = entry_of(raw, service, manager)
+            found[service] += [] if entry is None else [entry]
     return found
 
 
-def entry_of(raw: Raw, service: str) -> Entry | None:
+def entry_of(raw: Raw, service: str, manager: Manager = SYSTEM) -> Entry | None:
     """What the supervisor of `service` wrote; None where somebody else did, or where it makes no sense."""
-    written_by = (raw.get("_SYSTEMD_UNIT"), raw.get("_UID"))
-    if written_by != (names(service).supervisor, "0"):
+    written_by = (raw.get(manager.unit_field), raw.get("_UID"))
+    if written_by != (names(service).supervisor, manager.uid):
         return None
     said = (raw.get("MESSAGE_ID"), raw.get("WAKEPORT_SERVICE"))
     state, boot = raw.get("WAKEPORT_STATE"), raw.get("_BOOT_ID")

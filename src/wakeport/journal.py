@@ -16,12 +16,16 @@ from wakeport.history import Boot
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # random(4)
 
 
-def entries(matches: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
+def entries(
+    matches: Sequence[str], fields: Sequence[str], options: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """What fits all `matches` (journalctl(1)), oldest first, with those of `fields` that it has.
+
+    `options` say whose journal it is.
 
     Raises OutOfReach, NoRights, or Problem with journalctl's own words.
     """
-    return _parsed(_ask("--output=json", f"--output-fields={','.join(fields)}", "--", *matches))
+    return _parsed(_ask(*options, "--output=json", f"--output-fields={','.join(fields)}", "--", *matches))
 
 
 def boots(known: Sequence[str]) -> list[Boot]:

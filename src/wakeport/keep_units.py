@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from wakeport import sandbox
 from wakeport.keep.windows import Window
+from wakeport.manager import SYSTEM, Manager
 from wakeport.quoting import command
 from wakeport.service import Service
-from wakeport.socket_unit import GROUP
 from wakeport.unit_file import NO_START_LIMIT, PYTHON, Unit, description
 
 
@@ -32,7 +32,7 @@ def timer(service: Service, lease: str) -> Unit:
     ]
 
 
-def keeper(service: Service, lease: str, lease_path: str, program: str) -> Unit:
+def keeper(service: Service, lease: str, lease_path: str, program: str, manager: Manager = SYSTEM) -> Unit:
     """What the timer starts: it says on the lease until when, and ends.
 
     At boot, too, when a window may be open already. Not by the timer: OnActiveSec= and OnBootSec= come
@@ -57,9 +57,9 @@ def keeper(service: Service, lease: str, lease_path: str, program: str) -> Unit:
                 # It has waited for an answer for long.
                 ("Restart", "on-failure"),
                 ("RestartSec", "5s"),
-                ("User", GROUP),
-                *sandbox.KEEPER,
+                *([("User", manager.group)] if manager.group else []),
+                *sandbox.within(manager, sandbox.KEEPER),
             ],
         ),
-        ("Install", [("WantedBy", "multi-user.target")]),
+        ("Install", [("WantedBy", manager.boot_target)]),
     ]

@@ -1,20 +1,23 @@
-"""Where everything is kept on a machine."""
+"""Where everything is kept on a machine, for the services of one manager."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from wakeport.manager import SYSTEM, Manager
+
 
 class Layout:
     """The paths below `root`, which is for tests: what units say to each other never contains it."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path = Path("/"), manager: Manager = SYSTEM) -> None:
         self.root = root
-        self.configuration = root / "etc/wakeport"
-        self.units = root / "etc/systemd/system"
-        self.programs = root / "usr/local/lib/wakeport"
-        self.run = root / "run/wakeport"
+        self.manager = manager
+        self.configuration = self._at(manager.configuration)
+        self.units = self._at(manager.units)
+        self.programs = self._at(manager.programs)
+        self.run = self._at(manager.run)
 
     def settings(self, service: str) -> Path:
         return self.configuration / f"{service}.toml"
@@ -50,6 +53,13 @@ class Layout:
 
     def program_copies(self) -> list[Path]:
         return sorted(path for path in _listed(self.programs, "*") if path.is_dir())
+
+    def may_be_left(self) -> list[Path]:
+        """Directories that a person's own machine may not have had before, from the inside out."""
+        return [self._at(path) for path in self.manager.made]
+
+    def _at(self, path: str) -> Path:
+        return self.root / path.lstrip("/")
 
     def inside(self, path: Path) -> str:
         """`path` as the machine itself sees it, without `root`."""

@@ -18,7 +18,8 @@ OPEN_TO_GROUP: Final = "0660"
 
 UNIX: Final = "unix"  # in accept_proxy: whoever connects to this Unix socket
 
-# ProtectHome= and InaccessiblePaths= of the proxy's unit: for the proxy there is nothing below these.
+# ProtectHome= and InaccessiblePaths= of the proxy's unit: for the system's proxies there is nothing below
+# these. Those of a user see what the user sees.
 HIDDEN: Final = ("/tmp", "/var/tmp", "/home", "/root", "/run/user")
 
 _MODE: Final = re.compile(r"0?[0-7]{3}")
@@ -111,7 +112,7 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     f".to: {self.to!r} is neither a port (a number, without quotes) nor a socket's path"
                 )
             try:
-                visible(socket_path(self.to))
+                socket_path(self.to)
             except ValueError as error:
                 raise ValueError(f".to: {error}") from None
             if self.on.udp:
@@ -169,7 +170,7 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def visible(path: str) -> str:
-    """`path`, where the proxy can see what is there. Raises ValueError."""
+    """`path`, where a proxy of the system can see what is there. Raises ValueError."""
     for hidden in HIDDEN:
         if PurePosixPath(path).is_relative_to(hidden):
             raise ValueError(f"{path!r}: the proxy's sandbox hides {hidden} from it; move it elsewhere")
@@ -213,7 +214,7 @@ DECODERS: Final[dict[type, Any]] = {
     SendProxy: lambda written: SendProxy(one_of(written, ("off", "v1", "v2"))),
     Trusted: _trusted,
     Page: _page,
-    PageFile: lambda written: PageFile(visible(plain_path(written))),
+    PageFile: lambda written: PageFile(plain_path(written)),
     WakeOn: lambda written: WakeOn(one_of(written, ("connect", "data"))),
     Mode: _mode,
     Owner: _owner,

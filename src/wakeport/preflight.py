@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from wakeport import facts, needs, ports
+from wakeport import facts, needs, ports, user_rights
 from wakeport.errors import BadInput, InTheWay, NoRights, NotThere
 from wakeport.layout import Layout
 from wakeport.listener import Owner, visible
@@ -24,9 +24,20 @@ from wakeport.targets import targets
 Mistake = tuple[str, str]  # what is, and what to do
 
 
-def require_root(command: str) -> None:
-    if os.geteuid() != 0:
-        raise NoRights("only root changes units", f"sudo {command}")
+def require_root(layout: Layout, command: str) -> None:
+    """Raises NoRights where the services are the system's, and the caller is not root."""
+    if not layout.manager.user and os.geteuid() != 0:
+        raise NoRights(
+            "only root changes the system's units",
+            f"sudo {command}; or services of your own, without root: wakeport --user",
+        )
+
+
+def manager_has(layout: Layout, service: Service) -> None:
+    """Raises BadInput where services of this kind are the system's alone."""
+    layout.manager.package(service.runtime)
+    if layout.manager.user and service.per_connection:
+        raise BadInput(*user_rights.PER_CONNECTION)
 
 
 def places_free(places: list[Place]) -> None:
@@ -115,28 +126,30 @@ def needed_by_none(name: str, others: list[Service]) -> None:
         )
 
 
-def container_fits(service: Service, container: Container) -> None:
+def container_fits(layout: Layout, service: Service, container: Container) -> None:
     """Raises InTheWay or BadInput where the container can never be served behind these listeners."""
-    for clash in published_clashes(service, container):
+    for clash in published_clashes(layout, service, container):
         raise InTheWay(*clash)
     for mistake in (
-        network_mistake(service, container),
+        network_mistake(layout, service, container),
         readiness_mistake(service, container),
-        removal_mistake(service, container),
+        removal_mistake(layout, service, container),
     ):
         if mistake is not None:
             raise BadInput(*mistake)
 
 
-def host_fits(service: Service) -> None:
-    """Raises BadInput where this machine lacks what the listeners name."""
-    for mistake in host_mistakes(service):
+def host_fits(layout: Layout, service: Service) -> None:
+    """Raises BadInput where this machine lacks what the listeners name, or its user the right to that."""
+    for mistake in host_mistakes(layout, service):
         raise BadInput(*mistake)
 
 
-def host_mistakes(service: Service) -> list[Mistake]:
+def host_mistakes(layout: Layout, service: Service) -> list[Mistake]:
     """Owners and files that the listeners name and that do not fit, each with what to do."""
     found: list[Mistake] = _unwatched() if service.pass_fd else []
+    if layout.manager.user:
+        return found + user_rights.mistakes(service)
     for listener in service.listener:
         if listener.owner is not None:
             found += _missing_accounts(listener.owner)
@@ -180,13 +193,16 @@ def _unreadable(path: str) -> list[Mistake]:
 
 
 def _hidden(path: str) -> list[Mistake]:
-    """A link may lead to where the proxy's sandbox lets it see nothing."""
+    """Also a link may lead to where the proxy's sandbox lets it see nothing."""
     real = os.path.realpath(path)
+    try:
+        visible(path)
+    except ValueError as error:
+        return [(str(error), "every key is explained in wakeport(1)")]
     try:
         visible(real)
     except ValueError as error:
-        if real != path:
-            return [(f"{path} is a link to {error}", "the proxy cannot follow it there")]
+        return [(f"{path} is a link to {error}", "the proxy cannot follow it there")]
     return []
 
 
@@ -200,11 +216,28 @@ def open_to_proxy(path: str, *, reading: bool) -> bool:
     return found.st_gid in ours and bool(found.st_mode & (everybody << 3))
 
 
-def network_mistake(service: Service, container: Container) -> Mistake | None:
+def hidden_places(service: Service) -> list[Mistake]:
+    """What the settings alone tell of that: paths that no proxy of the system can see."""
+    found: list[Mistake] = []
+    for index, listener in enumerate(service.listener):
+        for key, path in (("to", listener.to), ("page_file", listener.page_file)):
+            if isinstance(path, str):
+                try:
+                    visible(path)
+                except ValueError as error:
+                    found.append(
+                        (f"listener[{index}].{key}: {error}", "every key is explained in wakeport(1)")
+                    )
+    return found
+
+
+def network_mistake(layout: Layout, service: Service, container: Container) -> Mistake | None:
     """A network on which nothing can reach the container, and what to do."""
     if service.pass_fd or all(listener.leads_to_path for listener in service.listener):
         return None  # it needs none
-    reason = facts.why_unreachable(service.runtime, container)
+    ports = [f"{one.to}/{one.on.protocol}" for one in service.listener if isinstance(one.to, int)]
+    reason = facts.why_unreachable(layout, service.runtime, container)
+    reason = reason or next((why for port in ports if (why := container.why_closed(port))), None)
     return (f"container {container.name} cannot be reached", reason) if reason else None
 
 
@@ -216,16 +249,16 @@ def readiness_mistake(service: Service, container: Container) -> Mistake | None:
     return fact, 'use "connect", or give the image a HEALTHCHECK'
 
 
-def removal_mistake(service: Service, container: Container) -> Mistake | None:
+def removal_mistake(layout: Layout, service: Service, container: Container) -> Mistake | None:
     """A container that would not survive its first sleep, and what to do."""
     if not container.removed_when_stopped:
         return None
-    advice = facts.advice(service)
+    advice = facts.advice(layout, service)
     fact = f"container {container.name} was made with --rm: {advice.title} removes it when it sleeps"
     return fact, advice.keep
 
 
-def published_clashes(service: Service, container: Container) -> list[Mistake]:
+def published_clashes(layout: Layout, service: Service, container: Container) -> list[Mistake]:
     """Listeners that the container itself wants to hold too, each with what to do."""
     places = [listener.on for listener in service.listener if listener.on.port]
     found = []
@@ -235,10 +268,8 @@ def published_clashes(service: Service, container: Container) -> list[Mistake]:
                 f"container {container.name} publishes {_said(published.everywhere)} itself, "
                 "which systemd is to hold"
             )
-            hint = (
-                f"make it anew without -p {published.port}:{inner}, wakeport needs none; or --listen another"
-            )
-            found.append((fact, hint))
+            hint = facts.advice(layout, service).other_port
+            found.append((fact, hint.replace("{outer}", str(published.port)).replace("{port}", inner)))
     if container.on_host_network:
         behind = targets(service, tuple(container.exposed))
         for place in sorted({place.everywhere for place in places}, key=str):

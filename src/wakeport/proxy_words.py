@@ -27,6 +27,7 @@ def proxy_words(
     stop_timeout: int,
     relay: str,
     needs_within: float = 0.0,
+    systemd: str = "",
 ) -> list[str]:
     """`targets` is for the listeners, in their order; `needs_within` are the seconds that other services
     may take before the container is started. Raises BadInput where it is too much to say.
@@ -41,6 +42,8 @@ def proxy_words(
         return [*words, *_passed_words(service)]
     if service.proxy != OWN:
         return [*words, *(f"target={target}" for target in targets), f"relay={relay}"]
+    if systemd:
+        words.append(f"systemd={systemd}")
     words.append(f"hold_max={service.hold_max}")
     if service.hold_for.seconds != float("inf"):
         words.append(f"hold_for={decimal(service.hold_for.seconds)}")

@@ -94,11 +94,11 @@ def _unix(service: Service) -> Settings:
     return [*settings, ("RemoveOnStop", "yes")]
 
 
-def lease_socket(service: Service, path: str) -> Unit:
+def lease_socket(service: Service, path: str, group: str = GROUP) -> Unit:
+    """`group` may open leases, beside its owner; empty for nobody."""
     socket: Settings = [
-        ("ListenStream", path),
-        ("SocketMode", "0660"),
-        ("SocketGroup", GROUP),
+        ("ListenStream", value(path)),
+        *([("SocketMode", "0660"), ("SocketGroup", group)] if group else [("SocketMode", "0600")]),
         ("Backlog", str(BACKLOG)),
         ("RemoveOnStop", "yes"),
     ]

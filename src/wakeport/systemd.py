@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from wakeport.errors import BadInput, NoRights, OutOfReach, Problem
+from wakeport.manager import SYSTEM, Manager
 
 Properties = dict[str, str]
 
@@ -15,7 +17,10 @@ NOT_LOADED = 5  # systemctl's exit code for a unit that is not there, LSB
 
 
 class Systemd:
-    """The system's manager. Its methods raise OutOfReach, NoRights, or Problem with systemctl's own words."""
+    """One of its managers. Its methods raise OutOfReach, NoRights, or Problem with systemctl's own words."""
+
+    def __init__(self, manager: Manager = SYSTEM) -> None:
+        self.manager = manager
 
     def reload(self) -> None:
         self._do("daemon-reload")
@@ -66,9 +71,12 @@ class Systemd:
         return int(found[1]) if found else 0
 
     def _do(self, verb: str, *arguments: str, known: AbstractSet[int] = frozenset()) -> str:
-        command = ["systemctl", "--no-ask-password", "--no-pager", verb, *arguments]
+        command = ["systemctl", *self.manager.options, "--no-ask-password", "--no-pager", verb, *arguments]
+        environment = os.environ | self.manager.environment
         try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False, env=environment
+            )
         except FileNotFoundError:
             raise OutOfReach("this machine has no systemctl", "wakeport needs systemd 249 or newer") from None
         if done.returncode == 0 or done.returncode in known:
@@ -79,7 +87,7 @@ class Systemd:
             or f"systemctl {verb} ended with {done.returncode}"
         )
         if "not been booted with systemd" in said or "Failed to connect to bus" in said:
-            raise OutOfReach("systemd does not run this machine", "scripts/lab boots one to try wakeport in")
+            raise OutOfReach(*self.manager.away)
         if "Access denied" in said or "authentication required" in said.lower():
             raise NoRights(f"systemd refuses: {said}", "run it as root, with sudo")
         raise Problem(f"systemctl {verb} {' '.join(arguments)}: {said}", "journalctl -xe tells why")

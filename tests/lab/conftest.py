@@ -17,7 +17,9 @@ from tests.lab.runtimes.docker import Docker
 from tests.lab.runtimes.lxc import Lxc
 from tests.lab.runtimes.nspawn import Nspawn
 from tests.lab.runtimes.podman import Podman
+from tests.lab.runtimes.rootless import Rootless
 from tests.lab.runtimes.unit import Unit
+from tests.lab.runtimes.user_unit import UserUnit
 from tests.lab.services import CLASSIC, SHAPES, AddService, Service
 
 RUNTIMES: dict[str, Callable[[Lab], Containers]] = {
@@ -27,6 +29,10 @@ RUNTIMES: dict[str, Callable[[Lab], Containers]] = {
     "lxc": Lxc,
     "unit": Unit,
 }
+
+# Those that have no root, for the rows that are also for them: `every_runtime(users=DAILY)`, or IN_SOAK.
+USERS: dict[str, Callable[[Lab], Containers]] = {"user": UserUnit, "rootless": Rootless}
+DAILY, IN_SOAK = "daily", "soak"
 
 # What a test may have left in the shared lab. Killed first, since a test may have taught them not to stop.
 CLEAN_UP = """
@@ -101,7 +107,7 @@ def runtime(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def containers(lab: Lab, runtime: str) -> Iterator[Containers]:
     """The containers of the test's runtime."""
-    made = RUNTIMES[runtime](lab)
+    made = (RUNTIMES | USERS)[runtime](lab)
     yield made
     if runtime != "docker":
         clean_up(lab)  # first, or somebody would still start what is about to go
@@ -109,7 +115,7 @@ def containers(lab: Lab, runtime: str) -> Iterator[Containers]:
 
 
 @pytest.fixture
-def service(lab: Lab, containers: Containers) -> AddService:
+def service(containers: Containers) -> AddService:
     """Makes a container and `wakeport add`s it. Options are `wakeport add`'s, `create` is docker's.
 
     The port is open on return.
@@ -127,10 +133,10 @@ def service(lab: Lab, containers: Containers) -> AddService:
         create: Sequence[str] = (),
     ) -> Service:
         containers.create(name, *create, image=image or ("python" if command else "nginx"), command=command)
-        settings = [f"--listen={listen}={to}", f"--idle={idle}", f"--proxy={shape}"]
+        settings = [f"--listen={listen}={containers.target(name, to)}", f"--idle={idle}", f"--proxy={shape}"]
         if containers.runtime != "docker":
             settings.append(f"--runtime={containers.runtime}")
-        lab.run(["wakeport", "add", name, *settings, *options])
+        containers.home.run(["wakeport", "add", name, *settings, *options])
         return Service(containers, name, name, listen)
 
     return add
@@ -143,8 +149,9 @@ def shape(request: pytest.FixtureRequest) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.definition.get_closest_marker("every_runtime"):
-        metafunc.parametrize("runtime", RUNTIMES, indirect=True)
+    if (marker := metafunc.definition.get_closest_marker("every_runtime")) is not None:
+        users = USERS if marker.kwargs.get("users") else {}
+        metafunc.parametrize("runtime", [*RUNTIMES, *users], indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -155,11 +162,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _repeats(item: pytest.Item) -> bool:
-    """The classic shape is another proxy, to which all runtimes are the same: one of them is enough."""
-    given = getattr(item, "callspec", None)
-    if given is None or not item.get_closest_marker("every_runtime"):
+    """The classic shape is another proxy, to which all runtimes are the same: one of them is enough.
+
+    And what has no root differs in its places and its ways in, which a few rows go through.
+    """
+    given, marker = getattr(item, "callspec", None), item.get_closest_marker("every_runtime")
+    if given is None or marker is None:
         return False
-    return bool(given.params["runtime"] != "docker" and given.params.get("shape") == CLASSIC)
+    runtime = given.params["runtime"]
+    if runtime in USERS and marker.kwargs["users"] != DAILY:
+        return True
+    return bool(runtime != "docker" and given.params.get("shape") == CLASSIC)
 
 
 @pytest.hookimpl(wrapper=True)

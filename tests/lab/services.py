@@ -16,7 +16,6 @@ from tests.lab.runtimes import Containers
 from tests.lab.waiting import PATIENCE, eventually
 from wakeport.proxy.traffic import SEEN_AFTER
 from wakeport.supervisor.doze import TOLD_WITHIN
-from wakeport.units import names
 
 RELAY, CLASSIC = SHAPES = ("wakeport", "systemd-socket-proxyd")  # the values of `proxy`
 
@@ -28,7 +27,8 @@ class Service:
         self.name = name
         self.container = container
         self.port = port
-        self.units = names(name)
+        self.home = containers.home
+        self.units = self.home.names(name)
         self.added_at = self.visited_at = time.time()
 
     # Its clients.
@@ -69,7 +69,7 @@ class Service:
 
     def moments(self, unit: str, text: str) -> list[float]:
         """When a unit wrote a line with `text` to the journal, on the clock that answers are timed by."""
-        journal = self.lab.run(
+        journal = self.home.run(
             ["journalctl", "--output=json", f"--since=@{self.added_at:.6f}", f"--unit={unit}"]
         )
         entries = map(json.loads, journal.stdout.splitlines())
@@ -86,7 +86,7 @@ class Service:
 
     def pids(self, unit: str) -> list[int]:
         """The processes of one of its units, as the host numbers them: no program has to be started."""
-        group = self.lab.root / "sys/fs/cgroup/system.slice" / unit / "cgroup.procs"
+        group = self.home.group / unit / "cgroup.procs"
         try:
             return [int(pid) for pid in group.read_text().split()]
         except OSError:
@@ -100,7 +100,7 @@ class Service:
         return int(self._show(unit, "NRestarts"))
 
     def _show(self, unit: str, key: str) -> str:
-        return self.lab.run(["systemctl", "show", "--value", f"--property={key}", unit]).stdout.strip()
+        return self.home.run(["systemctl", "show", "--value", f"--property={key}", unit]).stdout.strip()
 
     @property
     def processes(self) -> list[int]:
@@ -171,17 +171,17 @@ class Service:
         self.reaches("dozing")
 
     def systemctl(self, verb: str, *units: str, within: float = 60.0) -> None:
-        self.lab.run(["systemctl", verb, *units], timeout=within)
+        self.home.run(["systemctl", verb, *units], timeout=within)
 
     def settings(self, text: str) -> None:
         """Add lines to the end of its settings, and apply them."""
-        path = self.lab.root / f"etc/wakeport/{self.name}.toml"
+        path = self.home.configuration / f"{self.name}.toml"
         path.write_text(f"{path.read_text()}\n{text}\n")
-        self.lab.run(["wakeport", "apply", self.name])
+        self.home.run(["wakeport", "apply", self.name])
 
     def drop_in(self, unit: str, text: str) -> None:
         """Change a unit as `systemctl edit` does; an empty `text` takes the change back."""
-        directory = self.lab.root / f"etc/systemd/system/{unit}.d"
+        directory = self.home.unit_directory / f"{unit}.d"
         path = directory / "test.conf"
         if text:
             directory.mkdir(exist_ok=True)

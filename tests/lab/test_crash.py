@@ -20,7 +20,7 @@ AWAKE_FOR = 0.3  # seconds, of the half second until it is to sleep
 STAGES = ("waking", "awake", "stopping")
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("half", ["proxy", "supervisor"])
 def test_killed_at_a_random_moment(service: AddService, shape: str, half: str, stage: str) -> None:
@@ -64,7 +64,7 @@ def _pass(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_held_clients_are_served_though_their_supervisor_is_killed(service: AddService) -> None:
     web = service()
     chance = random.Random("held")
@@ -77,7 +77,7 @@ def test_held_clients_are_served_though_their_supervisor_is_killed(service: AddS
         web.falls_asleep()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_live_connection_survives_its_supervisors(service: AddService, shape: str) -> None:
     web = service(shape=shape)
     with clients.connect(web.lab) as live:
@@ -112,7 +112,7 @@ def _stopped(web: Service) -> None:
     web.containers.stop("web")
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 @pytest.mark.parametrize("kill", [_by_its_runtime, _by_its_pid, _stopped])
 def test_container_killed_while_awake(
     service: AddService, shape: str, kill: Callable[[Service], None], runtime: str
@@ -143,7 +143,7 @@ def _is_a_fault(web: Service) -> None:
     web.falls_asleep()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_container_that_is_killed_under_a_trickle_of_clients(service: AddService) -> None:
     web = service()
     assert web.get().served

@@ -11,7 +11,7 @@ from tests.lab.services import AddService
 from tests.lab.waiting import eventually
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="daily")
 def test_a_quiet_container_is_frozen_thawed_and_stopped_in_the_end(service: AddService) -> None:
     web = service("web", "--doze=300ms", idle="8s")
     assert web.get().served
@@ -25,7 +25,7 @@ def test_a_quiet_container_is_frozen_thawed_and_stopped_in_the_end(service: AddS
     web.falls_asleep()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_a_container_that_was_not_ours_is_not_frozen(service: AddService) -> None:
     web = service("web", "--doze=100ms", idle="300ms")
     web.containers.start("web")
@@ -35,7 +35,7 @@ def test_a_container_that_was_not_ours_is_not_frozen(service: AddService) -> Non
     assert not web.is_frozen
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -> None:
     web = service("web", "--doze=1h", idle="2h")
     with clients.connect(web.lab) as open_one:
@@ -46,7 +46,7 @@ def test_what_a_person_froze_is_thawed_by_the_next_client(service: AddService) -
         assert clients.ask(open_one)
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_what_a_person_thawed_is_awake(service: AddService) -> None:
     web = service("web", "--doze=500ms", idle="1h")
     assert web.get().served
@@ -56,7 +56,7 @@ def test_what_a_person_thawed_is_awake(service: AddService) -> None:
     web.freezes()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_what_a_dozing_service_needs_dozes_too_and_is_not_stopped(service: AddService) -> None:
     """The app finds it again as it left it, with its connections."""
     db = service("db", "--doze=300ms", listen=81, idle="500ms")

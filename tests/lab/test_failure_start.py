@@ -42,7 +42,7 @@ def _ends_when_ready(containers: Containers) -> None:
     containers.create("web", image="python", command=web_server(ends_after=0.1))
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 @pytest.mark.parametrize("spoil", [_remove, _exits_at_once, _exits_before_it_is_seen, _bad_command])
 def test_crowd_at_a_container_that_cannot_start(
     service: AddService, shape: str, spoil: Callable[[Containers], None]
@@ -57,7 +57,7 @@ def test_crowd_at_a_container_that_cannot_start(
     _mended(web)
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_crowd_at_a_container_that_ends_when_it_is_ready(service: AddService, shape: str) -> None:
     web = service(shape=shape)
     _ends_when_ready(web.containers)

@@ -14,7 +14,7 @@ from tests.lab.waiting import eventually
 IDLE = 3.0  # seconds
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_idle_stop_is_decided_in_time(service: AddService, shape: str) -> None:
     web = service(shape=shape, idle=f"{IDLE:g}s")
     assert web.get().served
@@ -26,7 +26,7 @@ def test_idle_stop_is_decided_in_time(service: AddService, shape: str) -> None:
     web.falls_asleep()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_nothing_of_ours_runs_while_asleep(service: AddService, shape: str) -> None:
     web = service(shape=shape)
     assert not web.processes
@@ -37,7 +37,7 @@ def test_nothing_of_ours_runs_while_asleep(service: AddService, shape: str) -> N
     assert web.status["state"] == "asleep"
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_silent_connection_keeps_the_container_awake(service: AddService, shape: str) -> None:
     web = service(shape=shape, idle="1s")
     with clients.connect(web.lab) as silent:

@@ -31,7 +31,7 @@ def wakes(web: Service) -> float:
     return float(web.status["last_wake"]["at"])
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 @pytest.mark.parametrize("depth", ["doze", "stop"])
 def test_a_client_at_any_moment_around_the_decision_is_served(
     service: AddService, shape: str, depth: str, runtime: str
@@ -64,7 +64,7 @@ def test_a_client_at_any_moment_around_the_decision_is_served(
         web.falls_asleep()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_killed_at_any_moment_of_a_wake_a_doze_and_a_stop(service: AddService, runtime: str) -> None:
     """The next client is served, no container is left frozen, and all sleep in the end."""
     services = fleet(service, f"--doze={DOZE}", idle=f"{IDLE}")

@@ -17,7 +17,7 @@ BEFORE, AFTER = 0.2, 0.8  # seconds around the decision to stop; a stop takes ab
 EVERY = 0.02  # seconds from one client to the next
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_no_client_around_a_stop_is_lost(service: AddService, shape: str) -> None:
     """The first client of each round comes a little later in relation to the decision than that before."""
     web = service(shape=shape, idle="500ms")
@@ -36,7 +36,7 @@ def test_no_client_around_a_stop_is_lost(service: AddService, shape: str) -> Non
     web.falls_asleep()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 @pytest.mark.parametrize("killed", [False, True])
 def test_client_that_comes_during_a_slow_stop_is_served_after_it(
     service: AddService, shape: str, killed: bool

@@ -12,7 +12,7 @@ from tests.lab.services import AddService
 from tests.lab.waiting import eventually
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_unit_started_by_hand_wakes_the_container(service: AddService) -> None:
     web = service(idle="4s")
     for unit in (web.units.supervisor, web.units.proxy):
@@ -23,7 +23,7 @@ def test_unit_started_by_hand_wakes_the_container(service: AddService) -> None:
         web.falls_asleep()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_supervisor_stopped_by_hand_stops_the_container(service: AddService) -> None:
     web = service()
     assert web.get().served
@@ -71,7 +71,7 @@ def test_socket_that_is_restarted_often_stays_open(service: AddService) -> None:
     web.falls_asleep()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_units_stopped_and_started_in_any_order(service: AddService) -> None:
     web = service()
     units = (web.units.socket, web.units.proxy, web.units.lease, web.units.supervisor)

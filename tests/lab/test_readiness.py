@@ -28,13 +28,13 @@ def ready_later(service: AddService, ready: str, *create: str, program: str = RE
     )
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_connect_asks_for_no_more_than_an_answer(service: AddService) -> None:
     """The counterpart of the tests below: without a sign of readiness the client comes too early."""
     assert ready_later(service, "connect", program=READY_IN_AN_HOUR).get().body == "too early"
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 @pytest.mark.parametrize("ready", ["http:/ready", "exec:test -e /tmp/ready"])
 def test_first_client_comes_when_it_is_ready(service: AddService, ready: str) -> None:
     assert ready_later(service, ready).get().body == "ready"
@@ -44,7 +44,7 @@ def test_first_client_comes_when_it_is_healthy(service: AddService) -> None:
     assert ready_later(service, "health", *HEALTHCHECK).get().body == "ready"
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_exec_leaves_the_first_connection_to_the_first_client(service: AddService, shape: str) -> None:
     """A server of one connection: asked by connecting, it would have spent itself on the question."""
     ready = "exec:test -e /tmp/ready"
@@ -59,7 +59,7 @@ def test_exec_leaves_the_first_connection_to_the_first_client(service: AddServic
     assert web.get().body == "the first"
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_exec_needs_no_shell_and_keeps_quoted_words_together(service: AddService) -> None:
     web = ready_later(service, """exec:python3 -c 'import os; open("/tmp/ready"); os.mkdir("/tmp/$HOME")'""")
     assert web.get().body == "ready"

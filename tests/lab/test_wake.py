@@ -15,7 +15,7 @@ from tests.lab.services import CLASSIC, RELAY, AddService
 MEMORY_MAX = 24 * 1024 * 1024
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 def test_the_first_client_is_served_and_the_last_one_lets_it_sleep(service: AddService, shape: str) -> None:
     web = service(shape=shape)
     assert web.is_asleep
@@ -30,7 +30,7 @@ def test_the_first_client_is_served_and_the_last_one_lets_it_sleep(service: AddS
 CROWDS = [*((RELAY, count) for count in (200, 500, 2000)), (CLASSIC, 200)]
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(users="soak")
 @pytest.mark.parametrize(("shape", "count"), CROWDS)
 def test_simultaneous_first_clients_are_all_served(service: AddService, shape: str, count: int) -> None:
     web = service(idle="10s", shape=shape)

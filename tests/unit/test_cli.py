@@ -18,25 +18,9 @@ from wakeport.runtimes.docker.container import Inspected
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Every verb finds its files below a directory of the test, and a container of every name."""
     found = Layout(tmp_path)
-    for verb in (
-        "add",
-        "apply",
-        "check",
-        "diff",
-        "remove",
-        "status",
-        "history",
-        "sleep",
-        "logs",
-        "units",
-        "wake",
-        "doctor",
-        "keep",
-        "release",
-    ):
-        monkeypatch.setattr(f"wakeport.cli.{verb}.Layout", lambda: found)
-    monkeypatch.setattr(facts, "container", lambda _runtime, _name: Inspected(NEVER_STARTED))
-    monkeypatch.setattr(facts, "image", lambda _runtime, _name: None)
+    monkeypatch.setattr("wakeport.cli.root.Layout", lambda **_: found)
+    monkeypatch.setattr(facts, "container", lambda *_: Inspected(NEVER_STARTED))
+    monkeypatch.setattr(facts, "image", lambda *_: None)
     found.units.mkdir(parents=True)
     found.configuration.mkdir(parents=True)
     return found
@@ -175,7 +159,7 @@ def test_add_refuses_an_ambiguous_target(
     layout: Layout, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two = {**NEVER_STARTED, "Config": {"ExposedPorts": {"80/tcp": {}, "443/tcp": {}}}}
-    monkeypatch.setattr(facts, "container", lambda _runtime, _name: Inspected(two))
+    monkeypatch.setattr(facts, "container", lambda *_: Inspected(two))
     assert run(wakeport, ADD) == 2
     assert capfd.readouterr().err.endswith("  say it: --listen 1.2.3.4:80=80\n")
     assert not layout.settings("web").exists()

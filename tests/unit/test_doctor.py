@@ -16,6 +16,7 @@ from wakeport.units import Facts
 FACTS = Facts(
     "/usr/local/lib/wakeport/0.1.0-1", "0.1.0", ("80/tcp",), 10, "/lib/systemd/systemd-socket-proxyd"
 )
+HERE = Layout()
 WEB = build("web", {"listener": [{"on": "80", "to": 80}]})
 
 
@@ -41,9 +42,9 @@ def layout(tmp_path: Path) -> Layout:
 
 @pytest.mark.parametrize("policy", ["always", "unless-stopped"])
 def test_a_restart_policy_that_fights(policy: str) -> None:
-    [found] = doctor.starts_at_boot(WEB, container(host={"RestartPolicy": {"Name": policy}}))
+    [found] = doctor.starts_at_boot(HERE, WEB, container(host={"RestartPolicy": {"Name": policy}}))
     assert found.hint == "docker update --restart=no web"
-    assert doctor.starts_at_boot(WEB, container(host={"RestartPolicy": {"Name": "on-failure"}})) == []
+    assert doctor.starts_at_boot(HERE, WEB, container(host={"RestartPolicy": {"Name": "on-failure"}})) == []
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_a_restart_policy_that_fights(policy: str) -> None:
     ],
 )
 def test_a_published_port_that_clashes(host: dict[str, Any], clashes: bool) -> None:
-    found = doctor.published_ports(WEB, container(host=host))
+    found = doctor.published_ports(HERE, WEB, container(host=host))
     assert bool(found) is clashes
     assert all("80" in one.fact and "web" in one.fact for one in found)
 
@@ -68,20 +69,20 @@ def test_a_published_port_that_clashes(host: dict[str, Any], clashes: bool) -> N
 def test_a_published_port_clashes_with_its_own_protocol_only() -> None:
     dns = web(listener=[{"on": "53", "to": 53}, {"on": "127.0.0.1:5353/udp", "to": 53}])
     published = {"53/udp": [{"HostIp": "", "HostPort": "5353"}], "80/udp": [{"HostIp": "", "HostPort": "53"}]}
-    [found] = doctor.published_ports(dns, container(host={"PortBindings": published}))
+    [found] = doctor.published_ports(HERE, dns, container(host={"PortBindings": published}))
     assert "publishes port 5353/udp itself" in found.fact
     assert "without -p 5353:53/udp" in found.hint
     host = container(host={"NetworkMode": "host"})
-    [found] = doctor.published_ports(dns, host)
+    [found] = doctor.published_ports(HERE, dns, host)
     assert "own port 53," in found.fact
-    assert doctor.published_ports(web(listener=[{"on": "53/udp", "to": 53}]), host)
+    assert doctor.published_ports(HERE, web(listener=[{"on": "53/udp", "to": 53}]), host)
 
 
 def test_a_container_without_a_network_may_answer_on_a_path() -> None:
     lonely = container(host={"NetworkMode": "none"})
-    assert doctor.network(WEB, lonely)
-    assert doctor.network(web(listener=[{"on": "80", "to": "/run/a"}]), lonely) == []
-    assert doctor.network(web(listener=[{"on": "80", "to": "/run/a"}, {"on": "81", "to": 80}]), lonely)
+    assert doctor.network(HERE, WEB, lonely)
+    assert doctor.network(HERE, web(listener=[{"on": "80", "to": "/run/a"}]), lonely) == []
+    assert doctor.network(HERE, web(listener=[{"on": "80", "to": "/run/a"}, {"on": "81", "to": 80}]), lonely)
 
 
 def test_a_socket_behind_a_listener_that_the_proxy_may_not_use(
@@ -90,23 +91,25 @@ def test_a_socket_behind_a_listener_that_the_proxy_may_not_use(
     monkeypatch.setattr(listener, "HIDDEN", ())
     path = tmp_path / "app.sock"
     one = web(listener=[{"on": "80", "to": str(path)}])
-    assert doctor.named_on_the_host(one) == [], "the container makes it when it wakes"
+    assert doctor.named_on_the_host(HERE, one) == [], "the container makes it when it wakes"
     path.touch()
     path.chmod(0o660)
-    [found] = doctor.named_on_the_host(one)
+    [found] = doctor.named_on_the_host(HERE, one)
     assert f"may not connect to {path}" in found.fact
     path.chmod(0o666)
-    assert doctor.named_on_the_host(one) == []
+    assert doctor.named_on_the_host(HERE, one) == []
 
 
 def test_who_and_what_the_listeners_name_is_there() -> None:
     owned = {"on": "/run/a", "to": 80, "owner": "root:root"}
-    assert doctor.named_on_the_host(web(listener=[owned])) == []
-    assert doctor.named_on_the_host(web(listener=[{**owned, "owner": "4711:4711"}])) == []
-    [user, group] = doctor.named_on_the_host(web(listener=[{**owned, "owner": "nouser-x:nogroup-x"}]))
+    assert doctor.named_on_the_host(HERE, web(listener=[owned])) == []
+    assert doctor.named_on_the_host(HERE, web(listener=[{**owned, "owner": "4711:4711"}])) == []
+    [user, group] = doctor.named_on_the_host(HERE, web(listener=[{**owned, "owner": "nouser-x:nogroup-x"}]))
     assert "no user nouser-x" in user.fact
     assert "no group nogroup-x" in group.fact
-    [page] = doctor.named_on_the_host(web(listener=[{"on": "80", "page": "on", "page_file": "/srv/none-x"}]))
+    [page] = doctor.named_on_the_host(
+        HERE, web(listener=[{"on": "80", "page": "on", "page_file": "/srv/none-x"}])
+    )
     assert "no file /srv/none-x" in page.fact
 
 
@@ -129,8 +132,8 @@ def test_what_stands_inside_tls_is_not_seen() -> None:
 
 
 def test_a_container_that_its_first_sleep_would_remove() -> None:
-    assert len(doctor.removal(WEB, container(host={"AutoRemove": True}))) == 1
-    assert doctor.removal(WEB, container()) == []
+    assert len(doctor.removal(HERE, WEB, container(host={"AutoRemove": True}))) == 1
+    assert doctor.removal(HERE, WEB, container()) == []
 
 
 def test_no_readiness_to_be_had() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from wakeport import facts, preflight, service
+from wakeport import facts, preflight, service, user_rights
 from wakeport.cli import options
 from wakeport.cli.carry_out import carry_out
 from wakeport.cli.settled import readable
@@ -54,7 +54,8 @@ from wakeport.written import write
 )
 @click.option("--proxy", metavar="PROXY", help="Who relays: wakeport or systemd-socket-proxyd.")
 @options.dry_run
-def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) -> None:
+@click.pass_obj
+def verb(layout: Layout, /, name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) -> None:
     """Make NAME a service: hold its ports, wake its container at the first connection.
 
     Writes /etc/wakeport/NAME.toml and four units, and starts the two sockets.
@@ -66,22 +67,22 @@ def verb(name: str, listeners: tuple[str, ...], dry_run: bool, **settings: Any) 
     With --mode per-connection there is one socket and a template: each connection
     gets a container of its own, its standard input and output.
     """
-    layout = Layout()
     wanted = service.build(name, _as_written(listeners, settings))
     if not dry_run:
-        preflight.require_root(f"wakeport add {name} …")
+        preflight.require_root(layout, f"wakeport add {name} …")
+    preflight.manager_has(layout, wanted)
     refuse_existing(layout, name)
     others = readable(layout)
     found = None
     if wanted.per_connection:
         facts.image(wanted.runtime, str(wanted.image))
     else:
-        found = facts.container(wanted.runtime, wanted.container)
+        found = facts.container(layout, wanted.runtime, wanted.container)
     wanted = checked(layout, wanted, found, others)
     preflight.needs_fit(layout, wanted, others)
     carry_out(layout, wanted, found, settings=write(wanted), dry_run=dry_run)
     if not dry_run:
-        report(wanted, found)
+        report(layout, wanted, found)
 
 
 def checked(layout: Layout, wanted: Service, found: Container | None, others: list[Service]) -> Service:
@@ -92,9 +93,9 @@ def checked(layout: Layout, wanted: Service, found: Container | None, others: li
     refuse_existing(layout, wanted.name)
     if found is not None:
         wanted = _with_targets(wanted, found)
-    preflight.host_fits(wanted)
+    preflight.host_fits(layout, wanted)
     if found is not None:
-        preflight.container_fits(wanted, found)
+        preflight.container_fits(layout, wanted, found)
     preflight.other_services(layout, wanted, others)
     preflight.places_free([listener.on for listener in wanted.listener])
     return wanted
@@ -139,7 +140,10 @@ def _waker(wanted: Service, places: str) -> str:
     return f"the first {' or '.join(sorted(kinds))} to {places}"
 
 
-def report(wanted: Service, container: Container | None) -> None:
+def report(layout: Layout, wanted: Service, container: Container | None) -> None:
+    if layout.manager.user:
+        for fact, hint in user_rights.not_lingering(layout.manager.user):
+            click.echo(f"{fact}: {hint}", err=True)
     places = ", ".join(listener.on.path or f"port {listener.on}" for listener in wanted.listener)
     if container is None:
         click.echo(f"each connection to {places} gets a container of {wanted.image}")
@@ -153,9 +157,9 @@ def report(wanted: Service, container: Container | None) -> None:
         stays = "stays up until you stop it; --adopt lets it sleep"
         click.echo(f"{wanted.name} is running, started by hand: {stays}")
     if container.starts_at_boot:
-        advice = facts.advice(wanted)
+        advice = facts.advice(layout, wanted)
         click.echo(
             f"{advice.title} starts it at boot too ({container.starts_at_boot}); "
-            f"to leave that to wakeport: {advice.leave_at_boot}",
+            f"to leave that to wakeport: {layout.manager.spoken(advice.leave_at_boot)}",
             err=True,
         )

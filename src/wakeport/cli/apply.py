@@ -18,16 +18,16 @@ from wakeport.service import Service
 @click.command("apply")
 @options.some_services
 @options.dry_run
-def verb(name: tuple[str, ...], dry_run: bool) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: tuple[str, ...], dry_run: bool) -> None:
     """Make the units of each NAME (or of all services) follow /etc/wakeport/NAME.toml.
 
     Also takes over a newer version of wakeport: a supervisor that runs changes to
     it and keeps its container; a proxy that runs hands its clients to the newer
     one, and none of them notices.
     """
-    layout = Layout()
     if not dry_run:
-        preflight.require_root("wakeport apply")
+        preflight.require_root(layout, "wakeport apply")
     first: Problem | None = None
     for one in needs.in_order(chosen(layout, name), readable(layout)):
         try:
@@ -35,7 +35,7 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
         except Problem as problem:
             # One that cannot follow is no reason for others to stay behind.
             first = first or problem
-            tell(problem, about=one)
+            tell(problem, about=one, to_user=bool(layout.manager.user))
             continue
         if not dry_run:
             click.echo(f"{one}: {'applied' if changed else 'nothing to change'}")
@@ -44,15 +44,15 @@ def verb(name: tuple[str, ...], dry_run: bool) -> None:
 
 
 def _apply(layout: Layout, service: Service, dry_run: bool) -> bool:
-    preflight.host_fits(service)
+    preflight.host_fits(layout, service)
     others = readable(layout)
     found = None
     if service.per_connection:
         preflight.needed_by_none(service.name, others)
     else:
-        found = facts.container_or_none(service.runtime, service.container)
+        found = facts.container_or_none(layout, service.runtime, service.container)
     if found is not None:
-        preflight.container_fits(service, found)
+        preflight.container_fits(layout, service, found)
     preflight.other_services(layout, service, others)
     preflight.needs_fit(layout, service, others)
     before = listened_before(layout, service.name)

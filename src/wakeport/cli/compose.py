@@ -34,8 +34,15 @@ from wakeport.written import write
 @click.option("--doze", metavar="SPAN", help="As of `add`, for the services that listen.")
 @click.option("--idle", metavar="SPAN", help="As of `add`, for the services that listen.")
 @options.dry_run
+@click.pass_obj
 def verb(
-    project: str, listeners: tuple[str, ...], without: tuple[str, ...], dry_run: bool, **common: Any
+    layout: Layout,
+    /,
+    project: str,
+    listeners: tuple[str, ...],
+    without: tuple[str, ...],
+    dry_run: bool,
+    **common: Any,
 ) -> None:
     """Make the containers of a Compose project services, which wake together at the first connection.
 
@@ -43,10 +50,9 @@ def verb(
     before; what is to be healthy is ready when its HEALTHCHECK says so. Who has
     no listener and whom nobody depends on wakes with those that listen.
     """
-    layout = Layout()
     if not dry_run:
-        preflight.require_root(f"wakeport compose {project} …")
-    members = facts.members(project)
+        preflight.require_root(layout, f"wakeport compose {project} …")
+    members = facts.members(layout, project)
     given = {key: value for key, value in common.items() if value}
     made = compose.services(project, members, _by_service(listeners), without, given)
     containers = {member.container.name: member.container for member in members}
@@ -55,7 +61,7 @@ def verb(
     for wanted, found in _all_checked(layout, made.services, containers):
         carry_out(layout, wanted, found, settings=write(wanted), dry_run=dry_run)
         if not dry_run:
-            report(wanted, found)
+            report(layout, wanted, found)
 
 
 def _by_service(listeners: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:

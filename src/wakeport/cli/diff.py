@@ -18,12 +18,12 @@ DIFFERENT = 1  # as diff(1) has it
 
 @click.command("diff")
 @options.some_services
-def verb(name: tuple[str, ...]) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: tuple[str, ...]) -> None:
     """Show how the units of each NAME (or of all services) differ from what their settings ask for.
 
     Exits 1 where they differ, 0 where not.
     """
-    layout = Layout()
     code = 0
     for one in chosen(layout, name):
         try:
@@ -31,7 +31,7 @@ def verb(name: tuple[str, ...]) -> None:
         except Problem as problem:
             # One that cannot be read is no reason to say nothing of the others.
             code = problem.code
-            tell(problem, about=one)
+            tell(problem, about=one, to_user=bool(layout.manager.user))
             continue
         click.echo(intended.diff(layout), nl=False)
         code = code or (DIFFERENT if intended.changes else 0)
@@ -40,7 +40,7 @@ def verb(name: tuple[str, ...]) -> None:
 
 
 def _intended(layout: Layout, service: Service) -> Plan:
-    container = facts.container_or_none(service.runtime, service.container)
+    container = facts.container_or_none(layout, service.runtime, service.container)
     needs_within = needs.seconds_before(service, readable(layout))
     known = facts.machine(layout, service, container, needs_within=needs_within)
     return plan(layout, service.name, units.units(service, known))

@@ -7,8 +7,8 @@ import click
 from wakeport import doctor
 from wakeport.cli import options
 from wakeport.cli.settled import chosen, load
-from wakeport.doctor import Finding
 from wakeport.errors import Problem
+from wakeport.finding import Finding
 from wakeport.layout import Layout
 from wakeport.service import DEFAULTS, Service
 from wakeport.systemd import Systemd
@@ -18,12 +18,13 @@ ILL = 1
 
 @click.command("doctor")
 @options.some_services
-def verb(name: tuple[str, ...]) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: tuple[str, ...]) -> None:
     """Look for what could be wrong with this machine and with each NAME (or all services). Changes nothing.
 
     Exits 1 where something is wrong; remarks alone leave it at 0.
     """
-    layout, systemd = Layout(), Systemd()
+    systemd = Systemd(layout.manager)
     services, unreadable = [], []
     for one in layout.services():
         try:
@@ -31,12 +32,13 @@ def verb(name: tuple[str, ...]) -> None:
         except Problem as problem:
             unreadable.append(Finding(one, problem.fact, problem.hint))
     looked_at = _looked_at(layout, services, name)
-    runtimes = sorted({service.runtime for service in looked_at} or {DEFAULTS["runtime"]})
+    usual = {DEFAULTS["runtime"]} & set(layout.manager.runtimes)
+    runtimes = sorted({service.runtime for service in looked_at} or usual)
     found = [*doctor.machine(layout, systemd, runtimes), *unreadable]
     for service in looked_at:
         found += doctor.service(layout, systemd, service, services)
     for finding in found:
-        _print(finding)
+        _print(finding, layout.manager.spoken(finding.hint))
     if any(finding.wrong for finding in found):
         raise click.exceptions.Exit(ILL)
     click.echo(f"{len(looked_at)} service{'' if len(looked_at) == 1 else 's'} looked at, nothing wrong")
@@ -49,7 +51,7 @@ def _looked_at(layout: Layout, services: list[Service], names: tuple[str, ...]) 
     return [known[one] if one in known else load(layout, one) for one in chosen(layout, names)]
 
 
-def _print(finding: Finding) -> None:
+def _print(finding: Finding, hint: str) -> None:
     about = f"{finding.about}: " if finding.about else ""
     click.secho("wrong " if finding.wrong else "remark", fg="red" if finding.wrong else "yellow", nl=False)
-    click.echo(f"  {about}{finding.fact}\n        {finding.hint}")
+    click.echo(f"  {about}{finding.fact}\n        {hint}")

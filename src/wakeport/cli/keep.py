@@ -23,12 +23,12 @@ HELP = "wakeport keep --help"
 @click.option(
     "--until", "clock", metavar="TIME", help='Until when: HH:MM[:SS], or "YYYY-MM-DD HH:MM[:SS]", local time.'
 )
-def verb(name: str, span: str | None, clock: str | None) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: str, span: str | None, clock: str | None) -> None:
     """Wake NAME and keep it awake until then; without an option, until `wakeport release`.
 
     Returns as soon as that is understood. Said again, the last word counts.
     """
-    layout = Layout()
     load_shared(layout, name)
     now = time.time()
     until = _until(span, clock, now)

@@ -20,10 +20,12 @@ from wakeport.units import names
 @options.one_service
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what is written from now on.")
 @click.option("-n", "--lines", metavar="LINES", type=click.IntRange(min=0), help="Only the last LINES lines.")
-def verb(name: str, follow: bool, lines: int | None) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: str, follow: bool, lines: int | None) -> None:
     """Show the journal of NAME: its container's output, and what its supervisor and proxy say."""
-    service = load(Layout(), name)
-    command = ["journalctl", *(_of_each_connection(name) if service.per_connection else _units(service))]
+    service = load(layout, name)
+    asked = _of_each_connection(name) if service.per_connection else _units(layout, service)
+    command = ["journalctl", *layout.manager.options, *asked]
     if follow:
         command.append("--follow")
     if lines is not None:
@@ -35,10 +37,10 @@ def verb(name: str, follow: bool, lines: int | None) -> None:
         raise OutOfReach("this machine has no journalctl", "apt install systemd") from None
 
 
-def _units(service: Service) -> list[str]:
+def _units(layout: Layout, service: Service) -> list[str]:
     called = names(service.name)
-    units = [called.supervisor, called.proxy, called.keeper, *facts.journal(service)]
-    return [f"--unit={unit}" for unit in units]
+    units = [called.supervisor, called.proxy, called.keeper, *facts.journal(layout, service)]
+    return [f"{layout.manager.unit_option}={unit}" for unit in units]
 
 
 def _of_each_connection(name: str) -> list[str]:

@@ -13,14 +13,14 @@ from wakeport.systemd import Systemd
 
 @click.command("release")
 @options.one_service
-def verb(name: str) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: str) -> None:
     """Keep NAME awake no longer, by hand or by the calendar (until its next window). Wakes nothing.
 
     Without clients its idle time begins now.
     """
-    layout = Layout()
     service = load_shared(layout, name)
-    [report] = status.reports(layout, Systemd(), [service])
+    [report] = status.reports(layout, Systemd(layout.manager), [service])
     if not report["kept"]:
         click.echo(f"{name} is not kept")
         return

@@ -19,13 +19,13 @@ from wakeport.service import check_name
 @click.command("remove")
 @options.one_service
 @options.dry_run
-def verb(name: str, dry_run: bool) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: str, dry_run: bool) -> None:
     """Remove the service NAME: its ports, its units, its settings.
 
     A container that wakeport woke is stopped; one that was started by hand stays
     up. With the last service go the programs and the user wakeport, too.
     """
-    layout = Layout()
     check_name(name)
     intended = removal(layout, name)
     if not intended.changes:
@@ -34,7 +34,7 @@ def verb(name: str, dry_run: bool) -> None:
     if dry_run:
         click.echo(intended.diff(layout), nl=False)
         return
-    preflight.require_root(f"wakeport remove {name}")
+    preflight.require_root(layout, f"wakeport remove {name}")
     with lock.held(layout):
         kept = remove(Host(layout), removal(layout, name))
     click.echo(f"{name} is removed")

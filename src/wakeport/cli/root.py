@@ -9,6 +9,8 @@ from typing import Final
 import click
 
 from wakeport import __version__
+from wakeport.layout import Layout
+from wakeport.manager import SYSTEM, callers_own
 
 VERBS: Final = (
     "try",
@@ -48,9 +50,12 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(prog)s %(version)s", help="Print the version and exit.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def wakeport(debug: bool) -> None:  # run() looks at it, where the error is told
+@click.option("--user", is_flag=True, help="Services of your own, under your own systemd, without root.")
+@click.pass_context
+def wakeport(context: click.Context, /, user: bool, **_debug: bool) -> None:  # run() looks at --debug
     """A port that wakes a container.
 
     systemd holds the port; the first connection starts the container behind it;
     when nobody needs the container any more it sleeps again.
     """
+    context.obj = Layout(manager=callers_own() if user else SYSTEM)

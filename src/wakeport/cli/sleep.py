@@ -25,17 +25,18 @@ SETTLES_WITHIN = 0.6
 @click.command("sleep")
 @options.one_service
 @click.option("--force", is_flag=True, help="Also where it is kept, or serves clients: they are cut off.")
-def verb(name: str, force: bool) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: str, force: bool) -> None:
     """Put NAME to sleep, and return when it is asleep. Whoever connects later wakes it again."""
-    layout, systemd = Layout(), Systemd()
+    systemd = Systemd(layout.manager)
     service = load_shared(layout, name)
     [report] = status.reports(layout, systemd, [service])
     if report["state"] == ASLEEP:
-        _refuse_one_started_by_hand(service)
+        _refuse_one_started_by_hand(layout, service)
         click.echo(f"{name} is asleep already")
         return
     if report["state"] in (AWAKE, DOZING) and not report["owned"]:
-        raise _started_by_hand(service)
+        raise _started_by_hand(layout, service)
     if report["kept"] and not force:
         kept = status.told_of_keep(report["kept"], time.time())
         raise InTheWay(f"{name} is {kept}", f"release it: wakeport release {name}")
@@ -59,17 +60,17 @@ def _live_clients(layout: Layout, name: str) -> list[str]:
         time.sleep(0.05)
 
 
-def _refuse_one_started_by_hand(service: Service) -> None:
+def _refuse_one_started_by_hand(layout: Layout, service: Service) -> None:
     try:
-        found = facts.container_or_none(service.runtime, service.container)
+        found = facts.container_or_none(layout, service.runtime, service.container)
     except NoRights:
         return  # who may not ask the runtime could not have stopped it either
     if found is not None and found.running:
-        raise _started_by_hand(service)
+        raise _started_by_hand(layout, service)
 
 
-def _started_by_hand(service: Service) -> InTheWay:
+def _started_by_hand(layout: Layout, service: Service) -> InTheWay:
     return InTheWay(
         f"container {service.container} was started by hand, and stays up until you stop it",
-        f"{facts.advice(service).stop}; or adopt = true in the settings lets wakeport do it",
+        f"{facts.advice(layout, service).stop}; or adopt = true in the settings lets wakeport do it",
     )

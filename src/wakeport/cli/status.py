@@ -34,17 +34,18 @@ COLOURS: Final = {
 @click.command("status")
 @options.some_services
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a service.")
-def verb(name: tuple[str, ...], as_json: bool) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: tuple[str, ...], as_json: bool) -> None:
     """Show the state of each NAME (or of all services). Wakes nothing."""
-    layout = Layout()
     services, problem = _loaded(layout, chosen(layout, name))
-    reports = status.reports(layout, Systemd(), services)
+    reports = status.reports(layout, Systemd(layout.manager), services)
     if as_json:
         click.echo(json.dumps(reports, indent=2))
     elif reports:
         _print(reports)
     elif problem is None:
-        click.echo("there are no services; make one: wakeport add NAME --listen PORT", err=True)
+        hint = layout.manager.spoken("wakeport add NAME --listen PORT")
+        click.echo(f"there are no services; make one: {hint}", err=True)
     if problem is not None:
         raise problem
 

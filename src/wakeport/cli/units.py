@@ -12,11 +12,11 @@ from wakeport.layout import Layout
 
 @click.command("units")
 @options.one_service
-def verb(name: str) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: str) -> None:
     """Print the units that the settings of NAME ask for. Writes nothing."""
-    layout = Layout()
     service = load(layout, name)
-    container = facts.container_or_none(service.runtime, service.container)
+    container = facts.container_or_none(layout, service.runtime, service.container)
     needs_within = needs.seconds_before(service, readable(layout))
     known = facts.machine(layout, service, container, needs_within=needs_within)
     for unit, text in units.units(service, known).items():

@@ -26,9 +26,9 @@ BETWEEN = 0.1  # seconds before it asks again where a supervisor has just ended
 @click.option(
     "--timeout", metavar="SPAN", help="How long to wait at most, instead of the service's deadline."
 )
-def verb(name: str, timeout: str | None) -> None:
+@click.pass_obj
+def verb(layout: Layout, name: str, timeout: str | None) -> None:
     """Wake NAME, say what it waits for, and return when it is awake. It sleeps again when its time is up."""
-    layout = Layout()
     service = load_shared(layout, name)
     seconds = _seconds(timeout) if timeout else _deadline(layout, service)
     began = time.monotonic()

@@ -7,6 +7,7 @@ import pwd
 import subprocess
 
 from wakeport.errors import Problem
+from wakeport.manager import Manager
 
 NAME = "wakeport"
 MADE_BY_US = "made by wakeport"  # the comment field of passwd(5): says who may remove it again
@@ -30,6 +31,20 @@ class Account:
             return False
         _run(["userdel", NAME])
         return True
+
+
+class NoAccount(Account):
+    """A user's services run as that user."""
+
+    def ensure(self) -> bool:
+        return False
+
+    def remove(self) -> bool:
+        return False
+
+
+def account_of(manager: Manager) -> Account:
+    return NoAccount() if manager.user else Account()
 
 
 def _user_exists() -> bool:

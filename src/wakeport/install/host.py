@@ -7,8 +7,8 @@ from pathlib import Path
 
 from wakeport import ports, programs
 from wakeport.errors import Problem
-from wakeport.install import copy
-from wakeport.install.account import Account
+from wakeport.install import copy, files
+from wakeport.install.account import Account, account_of
 from wakeport.layout import Layout
 from wakeport.place import Place
 from wakeport.systemd import Systemd
@@ -24,8 +24,8 @@ class Host:
         self, layout: Layout | None = None, systemd: Systemd | None = None, account: Account | None = None
     ) -> None:
         self.layout = layout or Layout()
-        self.systemd = systemd or Systemd()
-        self.account = account or Account()
+        self.systemd = systemd or Systemd(self.layout.manager)
+        self.account = account or account_of(self.layout.manager)
 
     def provide(self) -> Path | None:
         """Make the user and the programs stand; the copy of the programs, where it is new."""
@@ -39,6 +39,8 @@ class Host:
         copy.remove_unused(self.layout, lambda one: f"{one}/" in named or self.runs(one))
         if not texts and not self.layout.services():
             self.account.remove()
+            for directory in self.layout.may_be_left():
+                files.remove_empty(directory)
 
     def runs(self, directory: str) -> bool:
         return copy.runs(directory)

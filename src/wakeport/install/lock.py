@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from wakeport.errors import InTheWay
+from wakeport.install import files
 from wakeport.layout import Layout
 
 PATIENCE = 60.0  # seconds; the other one may be waiting for a container to stop
@@ -21,6 +22,7 @@ def held(layout: Layout) -> Iterator[None]:
     The directory of the units is itself the lock: no file is left behind, and the
     kernel releases it with the process.
     """
+    files.make_directory(layout.units)  # a user who has no units yet may have no directory for them
     directory = os.open(layout.units, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _wait_for(directory)

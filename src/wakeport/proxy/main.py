@@ -40,11 +40,11 @@ def main() -> None:
     if not proxy.is_empty:
         from wakeport.proxy.restart.handover import hand_over
 
-        if not hand_over(proxy):
+        if not hand_over(proxy, given.systemd):
             drain(loop, proxy)
             # Somebody may have asked for a start meanwhile.
             if not proxy.is_empty:
-                hand_over(proxy)
+                hand_over(proxy, given.systemd)
     notify("STOPPING=1")
     cut_off(proxy)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("name", "lease", "ready_within", "answer_within", "relay", "status", "hold_max", "hold_for"),
-    *("doze", "counts", "silent"),
+    *("doze", "counts", "silent", "systemd"),
 )
 LISTENER_KEYS = ("send_proxy", "accept_proxy", "page", "page_file", "wake_on", "flow_idle", "rule")
 
@@ -75,6 +75,9 @@ class Options:
     `doze` says that the container may be frozen, so that the proxy has to be there when it is thawed.
     `counts` are the bytes, and the seconds in which they have to pass, for a connection to count as used
     (None: an open one counts), `silent` what the container may do while there are only others.
+
+    `systemd` is where a user's manager listens for that user; empty for the system's, which an
+    unprivileged process asks over the message bus.
     """
 
     __slots__ = (
@@ -90,6 +93,7 @@ class Options:
         "relay",
         "silent",
         "status",
+        "systemd",
     )
 
     def __init__(self, words: list[str]) -> None:
@@ -114,6 +118,7 @@ class Options:
         self.answer_within = _seconds(_one(given, "answer_within", str(ANSWER_WITHIN)))
         self.relay = _one(given, "relay", "")
         self.status = _one(given, "status", "")
+        self.systemd = _one(given, "systemd", "")
         self.hold_max = _number(_one(given, "hold_max", str(sys.maxsize)))
         self.hold_for = _seconds(_one(given, "hold_for", "inf"), at_most=math.inf)
         self.doze = _choice(given, "doze", ("no", "yes")) == "yes"

@@ -16,5 +16,8 @@ class Advice(NamedTuple):
     leave_at_boot: str = ""  # so that it is not started at boot
     keep: str = ""  # so that it is not removed when it stops
 
+    # Where it publishes a port that systemd holds: {outer} on the host, {port} as `-p` takes it.
+    other_port: str = "make it anew without -p {outer}:{port}, wakeport needs none; or --listen another"
+
     def for_name(self, name: str) -> Advice:
         return Advice(*(text.replace("{name}", name) for text in self))

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 # Where a container answers: an address and a port, or the path of a Unix socket on the host.
 Target = tuple[str, int] | tuple[str]
 
+# How a connection on this machine reaches what is bound to such an address.
+LOOPBACKS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
 
 class Container:
     """A runtime says what it knows; the rest is as it stands here.
@@ -40,6 +43,10 @@ class Container:
     published: Mapping[str, list[tuple[str, int]]] = {}  # its port -> places of the host that it holds itself
     starts_at_boot: str = ""  # by what setting, where it does
     removed_when_stopped: bool = False
+
+    def why_closed(self, _port: str) -> str | None:
+        """Why one of its ports, as in "80/tcp", can never be reached; None where it can."""
+        return None
 
 
 def need_address(ports: Sequence[str]) -> bool:

@@ -40,6 +40,11 @@ class Runtime(Protocol):
     async def targets(self, container: Container, ports: list[str]) -> dict[str, Target]:
         """Where each of `ports` answers: "80/tcp" at the container's address, "/app.sock" on the host."""
 
+    def behind(self, container: Container, port: str, target: Target) -> Target:
+        """Where `port` is listened on in the container's own network, for what answers at `target`. Another
+        place where somebody in between takes every connection, before anything listens behind it.
+        """
+
     async def freeze(self, container: Container) -> None:
         """Take the processor from all its processes; nothing to do where that is so."""
 

@@ -1,8 +1,9 @@
-"""Whether somebody listens on a UDP port in a container's network, as the kernel tells it.
+"""Whether somebody listens on a port in a container's network, as the kernel tells it.
 
 A datagram that nobody answers proves nothing, and one that an application would have to understand might
-do something there. So the kernel is asked who is bound: /proc/PID/net/udp, proc(5). It shows the network of
-that process to whoever sees the process, without any capability.
+do something there; nor does a connection prove anything that somebody in between takes. So the kernel is
+asked who is bound: /proc/PID/net/udp and tcp, proc(5). It shows the network of that process to whoever sees
+the process, without any capability.
 """
 
 from __future__ import annotations
@@ -18,23 +19,34 @@ def is_bound(pid: int, address: str, port: int) -> bool:
 
     Raises OSError where that cannot be known: the process has ended, or is hidden.
     """
-    wanted = places(address, port)
-    for table in ("udp", "udp6"):
+    return _is_taken(pid, "udp", places(address, port), UNCONNECTED)
+
+
+LISTENING = "0A"  # TCP_LISTEN
+
+
+def is_listening(pid: int, address: str, port: int) -> bool:
+    """The same of a TCP connection."""
+    return _is_taken(pid, "tcp", places(address, port), LISTENING)
+
+
+def _is_taken(pid: int, protocol: str, wanted: frozenset[str], state: str) -> bool:
+    for table in (protocol, f"{protocol}6"):
         try:
             with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
-                if takes(file.read(), wanted):
+                if takes(file.read(), wanted, state):
                     return True
         except FileNotFoundError:
-            if table == "udp":
-                raise  # only udp6 is missing where the kernel has no IPv6
+            if table == protocol:
+                raise  # only the other one is missing where the kernel has no IPv6
     return False
 
 
-def takes(table: str, wanted: frozenset[str]) -> bool:
-    """Whether a socket in the text of /proc/net/udp or udp6 is bound to one of `wanted`."""
+def takes(table: str, wanted: frozenset[str], state: str = UNCONNECTED) -> bool:
+    """Whether a socket in such a table is bound to one of `wanted`, and in that state."""
     for line in table.splitlines()[1:]:
         columns = line.split(None, 4)
-        if len(columns) > 3 and columns[3] == UNCONNECTED and columns[1] in wanted:
+        if len(columns) > 3 and columns[3] == state and columns[1] in wanted:
             return True
     return False
 

@@ -68,8 +68,11 @@ class Readiness:
         """The attempt that succeeds once the target is there."""
         if len(target) == 1:
             return lambda: self._listens_on(target[0])
+        behind = self.runtime.behind(container, key, target)
         if key.endswith("/udp"):
-            return lambda: self._listens_on_udp(container, *target)
+            return lambda: self._listens_on_udp(container, *behind)
+        if len(behind) == 2 and behind != target:
+            return lambda: self._answers_behind(container, *behind, target)
         return lambda: self._answers(*target)
 
     def look_again(self) -> None:
@@ -95,6 +98,18 @@ class Readiness:
         except OSError:
             return False
         return True
+
+    async def _answers_behind(self, container: Container, address: str, port: int, target: Target) -> bool:
+        """Where somebody in between takes every connection, a connect proves nothing."""
+        from wakeport.supervisor.bound import is_listening  # most containers have nobody in between
+
+        self._wait_for(f"the container to listen on {_text(address, port)}")
+        try:
+            if not is_listening(container.pid, address, port):
+                return False
+        except OSError:
+            return False
+        return await self._answers(*target)
 
     async def _listens_on_udp(self, container: Container, address: str, port: int) -> bool:
         """UDP has no handshake to try: it is ready when somebody is bound to the port."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from lab import Lab
+from tests.lab.homes import Home
 
 # docker create: Python as a container's first process does not hear SIGTERM, and nobody needs it to.
 DIES_AT_ONCE: Final = "--stop-signal=KILL"
@@ -23,10 +24,17 @@ class Containers(Protocol):
     runtime: str
     lab: Lab
 
+    @property
+    def home(self) -> Home:
+        """Whose services wake them."""
+
     def create(self, name: str, *options: str, image: str = "nginx", command: Sequence[str] = ()) -> None:
         """Make one, without starting it, from an image of `lab.images`. Of docker's options DIES_AT_ONCE and
         STOP_TIMEOUT are known to all.
         """
+
+    def target(self, name: str, port: int) -> int:
+        """Where it listens for what is port 80 to others, as its service is told."""
 
     def remove(self, name: str) -> None:
         """Also where it runs, or is not there."""

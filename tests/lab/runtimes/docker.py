@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import Lab
+from tests.lab.homes import OfSystem
 
 
 class Docker:
@@ -13,9 +14,13 @@ class Docker:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        self.home = OfSystem(lab)
 
     def create(self, name: str, *options: str, image: str = "nginx", command: Sequence[str] = ()) -> None:
         self.lab.create(name, *options, image=image, command=command)
+
+    def target(self, _name: str, port: int) -> int:
+        return port
 
     def remove(self, name: str) -> None:
         self.lab.run(["docker", "rm", "--force", name], check=False)

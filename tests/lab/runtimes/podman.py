@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import Lab, podman
+from tests.lab.homes import Home, OfSystem
 from tests.lab.waiting import eventually
 
 UP = ("running", "paused", "stopping")  # the last of them is its word while a stop is under way
@@ -17,13 +18,20 @@ class Podman:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        self.home: Home = OfSystem(lab)
+        self.set_up(lab)
+
+    def set_up(self, lab: Lab) -> None:
         podman.set_up(lab)
 
     def create(self, name: str, *options: str, image: str = "nginx", command: Sequence[str] = ()) -> None:
         self._podman("create", "--name", name, *options, image, *command)
 
+    def target(self, _name: str, port: int) -> int:
+        return port
+
     def remove(self, name: str) -> None:
-        self.lab.run(["podman", "rm", "--force", "--time=0", name], check=False)
+        self.home.run(["podman", "rm", "--force", "--time=0", name], check=False)
 
     def start(self, name: str) -> None:
         self._podman("start", name)
@@ -78,10 +86,10 @@ class Podman:
 
     def _thaw(self, name: str) -> None:
         """Podman neither stops nor restarts what is paused."""
-        self.lab.run(["podman", "unpause", name], check=False)
+        self.home.run(["podman", "unpause", name], check=False)
 
     def _inspect(self, name: str, template: str) -> str:
         return self._podman("inspect", f"--format={template}", name)
 
     def _podman(self, *arguments: str) -> str:
-        return self.lab.run(["podman", *arguments]).stdout.strip()
+        return self.home.run(["podman", *arguments]).stdout.strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from lab import Lab
+from tests.lab.homes import OfSystem
 from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
 from tests.lab.waiting import eventually
 
@@ -16,6 +17,7 @@ class Instances:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        self.home = OfSystem(lab)
         self.made: dict[str, tuple[str, str]] = {}  # their names, their images, and their layers
         self.addresses: dict[str, str] = {}
         self.started: dict[str, str] = {}  # when each was started last, as far as anybody asked
@@ -28,6 +30,9 @@ class Instances:
         rootfs.layer(self.lab, image, self.made[name][1], self.root(name))
         self.addresses[name] = f"{rootfs.NETWORK}.{number}"
         return self.addresses[name]
+
+    def target(self, _name: str, port: int) -> int:
+        return port
 
     def drop_root(self, name: str) -> None:
         if name in self.made:

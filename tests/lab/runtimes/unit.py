@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import Lab
+from tests.lab.homes import Home, OfSystem
 from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
 from tests.lab.waiting import eventually
 from wakeport.quoting import command as quoted
@@ -19,6 +20,7 @@ class Unit:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        self.home: Home = OfSystem(lab)
         self.made: dict[str, str] = {}  # their names, and the names of their networks
         self.started: dict[str, str] = {}  # when each was started last, as far as anybody asked
 
@@ -55,11 +57,17 @@ class Unit:
             file.write(f"{text}\n")
         self._reload()
 
-    def remove(self, name: str) -> None:
-        self.lab.run(["systemctl", "kill", "--signal=KILL", self._unit(name)], check=False)
-        self.lab.run(["systemctl", "stop", self._unit(name)], check=False)
+    def target(self, _name: str, port: int) -> int:
+        return port
+
+    def _end(self, name: str) -> None:
+        self.home.run(["systemctl", "kill", "--signal=KILL", self._unit(name)], check=False)
+        self.home.run(["systemctl", "stop", self._unit(name)], check=False)
         self._file(name).unlink(missing_ok=True)
         self._reload()
+
+    def remove(self, name: str) -> None:
+        self._end(name)
         if name in self.made:
             known = self.made.pop(name)
             rootfs.drop_namespace(self.lab, known)
@@ -98,7 +106,7 @@ class Unit:
         return self.lab.run([*spaces, "--", *command]).stdout
 
     def running(self) -> list[str]:
-        listed = self.lab.run(
+        listed = self.home.run(
             ["systemctl", "list-units", "--plain", "--no-legend", "--state=active,deactivating,activating"]
         )
         up = {line.split()[0] for line in listed.stdout.splitlines()}
@@ -133,13 +141,13 @@ class Unit:
         return self.lab.root / "etc/systemd/system" / self._unit(name)
 
     def _reload(self) -> None:
-        self.lab.run(["systemctl", "daemon-reload"])
+        self.home.run(["systemctl", "daemon-reload"])
 
     def _do(self, *words: str) -> None:
         *verb, name = words
-        self.lab.run(["systemctl", *verb, self._unit(name)])
+        self.home.run(["systemctl", *verb, self._unit(name)])
 
     def _show(self, name: str, key: str) -> str:
-        return self.lab.run(
+        return self.home.run(
             ["systemctl", "show", "--value", f"--property={key}", self._unit(name)]
         ).stdout.strip()

@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 STORED_WITHIN = 2.0  # seconds; 0.3 ms are usual, but during a daemon-reload nobody reads
 
 
-def hand_over(proxy: Proxy) -> bool:
+def hand_over(proxy: Proxy, systemd: str = "") -> bool:
     """Leave everything to a successor, if one is due; whether that has been done.
+
+    `systemd` is where a user's manager listens; empty for the system's.
 
     From then on nothing may be read or written here: the caller ends this process. The loop must not run,
     since what it has still to deliver in this turn would come after what is in the box.
     """
     try:
-        if not job.successor_is_due():
+        if not job.successor_is_due(*([systemd] if systemd else [])):
             return False
     except job.Unanswered as reason:
         # If it is a stop after all, systemd drops the box, and every peer gets a reset. The other mistake

@@ -1,7 +1,8 @@
 """Why this process is to end: what systemd has to do with its unit, asked over D-Bus.
 
 SIGTERM is the same at a stop and at a restart. An unprivileged process can tell them apart by the system
-bus alone, with one call that anybody may make: ListUnitsByNames, man 5 org.freedesktop.systemd1.
+bus alone, with one call that anybody may make: ListUnitsByNames, man 5 org.freedesktop.systemd1. What a
+user's manager runs asks it on its own socket, with the same call.
 Loaded only after SIGTERM.
 """
 
@@ -35,7 +36,10 @@ class Unanswered(Exception):
 
 
 def successor_is_due(bus: str = BUS) -> bool:
-    """Whether systemd starts the unit of this process again when it has ended. Raises Unanswered."""
+    """Whether systemd starts the unit of this process again when it has ended. Raises Unanswered.
+
+    `bus` is the message bus, or a manager's own socket.
+    """
     return job_type(own_unit(), bus) in SUCCEEDED_BY
 
 
@@ -68,7 +72,7 @@ def job_type(unit: str, bus: str = BUS, within: float = WITHIN) -> str:
             # Both at once: the second does not depend on the answer to the first.
             sock.sendall(BEGIN + _questions(unit))
             for message in _messages(sock, deadline, data):
-                if message.kind == ERROR:
+                if message.kind == ERROR and message.answers == LIST:
                     raise Unanswered(f"the bus refuses: {' '.join(map(str, message.body))}")
                 if message.kind == METHOD_RETURN and message.answers == LIST:
                     return str(message.body[0][0][JOB_TYPE])

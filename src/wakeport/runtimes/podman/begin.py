@@ -12,11 +12,11 @@ SOCKET = "/run/podman/podman.sock"
 TITLE = "Podman"
 
 
-def begin(container: str) -> Begun:
+def begin(container: str, path: str = SOCKET) -> Begun:
     """Start it; never raises, never waits long. Where its service sleeps, systemd starts that at this."""
     begun = Begun()
     try:
-        begun.started = post(SOCKET, start_path(container))
+        begun.started = post(path, start_path(container))
     except OSError as error:
         begun.error = error
     return begun

@@ -85,6 +85,9 @@ class Runtime:
     async def targets(self, _container: Container, ports: list[str]) -> dict[str, Target]:
         return {port: (LOOPBACK, int(port.partition("/")[0])) for port in ports}
 
+    def behind(self, _container: Container, _port: str, target: Target) -> Target:
+        return target
+
     async def freeze(self, _container: Container) -> None:
         if self.child is not None:
             self.child.frozen = True

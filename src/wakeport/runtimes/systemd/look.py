@@ -1,4 +1,6 @@
-"""What the command line sees of a unit: root asks systemd itself, others over the message bus."""
+"""What the command line sees of a unit: root asks systemd itself, and who has one of their own asks that;
+others ask over the message bus.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,17 @@ from wakeport.runtimes.systemd.unit import WANTED, Unit, loaded, object_path
 MESSAGE_BUS = "/run/dbus/system_bus_socket"
 
 
-def look_at(unit: str) -> Unit:
-    """Raises RuntimeProblem."""
+def look_at(unit: str, path: str = "") -> Unit:
+    """`path` is the socket of a user's manager; empty for the system's. Raises RuntimeProblem."""
     loop = Loop()
     try:
-        return loop.run(_look(loop, unit))
+        return loop.run(_look(loop, unit, path or (SOCKET if os.geteuid() == 0 else MESSAGE_BUS)))
     finally:
         loop.close()
 
 
-async def _look(loop: Loop, unit: str) -> Unit:
-    bus = Bus(loop, path=SOCKET if os.geteuid() == 0 else MESSAGE_BUS)
+async def _look(loop: Loop, unit: str, path: str) -> Unit:
+    bus = Bus(loop, path=path)
     try:
         if bus.path == MESSAGE_BUS:
             await bus.hello()

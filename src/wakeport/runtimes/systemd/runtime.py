@@ -13,7 +13,7 @@ from wakeport.runtimes.freezer import Freezer
 from wakeport.runtimes.network import address
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
 from wakeport.runtimes.program import ids, process_ended, run
-from wakeport.runtimes.systemd.begin import START, Begun
+from wakeport.runtimes.systemd.begin import SOCKET, START, Begun
 from wakeport.runtimes.systemd.bus import Bus
 from wakeport.runtimes.systemd.signals import FORGOTTEN, Signals
 from wakeport.runtimes.systemd.unit import WANTED, Unit, loaded, object_path, stamp
@@ -34,9 +34,13 @@ LOOK_EVERY = 0.01  # seconds, for an address that is not there yet; a look costs
 class UnitRuntime:
     """One unit, by the name that its runtime gives it. Every call raises Unreachable, Missing or Refused.
 
+    `by_systemd` is how a command is run by systemd instead of by us.
+
     What differs between a plain service, a machine and an LXC container is in methods that their own
     modules replace.
     """
+
+    by_systemd: tuple[str, ...] = BY_SYSTEMD
 
     def __init__(self, loop: Loop, name: str, begun: Begun | None = None) -> None:
         self.loop = loop
@@ -46,7 +50,10 @@ class UnitRuntime:
         self.begun = begun
         raw = begun.connection if begun else None
         self.bus = Bus(
-            loop, socket.socket(fileno=raw.detach()) if raw else None, begun.heard if begun else b""
+            loop,
+            socket.socket(fileno=raw.detach()) if raw else None,
+            begun.heard if begun else b"",
+            self.systemd_socket(),
         )
         self.signals = Signals(self.bus, self.unit, self.path)
         self.freezer = Freezer(loop, lambda word: self.signals.tell(word))
@@ -56,6 +63,10 @@ class UnitRuntime:
     def unit_of(self, name: str) -> str:
         """What systemd calls it."""
         raise NotImplementedError
+
+    def systemd_socket(self) -> str:
+        """Where the manager listens whose unit it is."""
+        return SOCKET
 
     def seen(self, unit: Unit) -> Unit:
         """Where more is to be known of it than systemd says."""
@@ -111,6 +122,9 @@ class UnitRuntime:
     async def targets(self, container: Container, ports: list[str]) -> dict[str, Target]:
         assert isinstance(container, Unit), "only what was looked at has been started"
         return targets_at(ports, await self.address(container) if need_address(ports) else "")
+
+    def behind(self, _container: Container, _port: str, target: Target) -> Target:
+        return target
 
     async def freeze(self, _container: Container) -> None:
         await self.bus.call("FreezeUnit", self.unit)
@@ -204,7 +218,8 @@ class UnitRuntime:
     async def execute(self, command: str) -> int:
         import shlex  # only readiness by command needs it
 
-        return await run(self.loop, [*BY_SYSTEMD, *self.inside(await self.look()), *shlex.split(command)])
+        there = self.inside(await self.look())
+        return await run(self.loop, [*self.by_systemd, *there, *shlex.split(command)])
 
     def inside(self, unit: Unit) -> list[str]:
         """What goes before a command, so that it runs where the container's first process does, and as its

@@ -6,10 +6,9 @@ from typing import Final
 
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
-from wakeport.runtimes.problems import Refused
 from wakeport.runtimes.systemd.look import look_at
 from wakeport.runtimes.systemd.unit import Unit
-from wakeport.runtimes.unit.name import unit_of
+from wakeport.runtimes.unit.name import not_ours, unit_of
 
 ADVICE: Final = Advice(
     title="systemd",
@@ -22,15 +21,10 @@ ADVICE: Final = Advice(
 AFTER: Final[tuple[str, ...]] = ()
 WANTS: Final[tuple[str, ...]] = ()
 
-OURS: Final = "wakeport-"
-
 
 def look(name: str) -> Container:
     """Raises RuntimeProblem."""
-    unit = unit_of(name)
-    if unit.startswith(OURS):
-        raise Refused(f"{unit} is one of wakeport's own, which would wake itself")
-    return look_at(unit)
+    return look_at(not_ours(name))
 
 
 def passed_to(name: str) -> str:

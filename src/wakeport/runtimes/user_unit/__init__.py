@@ -1,0 +1,1 @@
+"""Any service of a user's own manager, by that manager."""
