@@ -9,17 +9,21 @@ import pytest
 
 from lab import Lab
 from tests.lab import clients
-from tests.lab.connections import ECHO, PerConnection, heard, reset
+from tests.lab.connections import ECHO, RUNTIMES, PerConnection, heard, reset
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService
 from tests.lab.waiting import eventually
 from wakeport.runtimes.removal import BACK_WITHIN
 
 
+EVERY_RUNTIME = pytest.mark.parametrize("web", RUNTIMES, indirect=True)
+
+
 @pytest.fixture
-def web(lab: Lab) -> Iterator[PerConnection]:
-    yield PerConnection(lab)
-    lab.run(["sh", "-c", "rm -rf /etc/systemd/system/wakeport-web@.service.d; systemctl daemon-reload"])
+def web(request: pytest.FixtureRequest, lab: Lab) -> Iterator[PerConnection]:
+    made = PerConnection(lab, getattr(request, "param", "docker"))
+    yield made
+    made.clean_up()
 
 
 def test_the_port_survives_an_image_that_is_gone_and_a_crowd(web: PerConnection, lab: Lab) -> None:
