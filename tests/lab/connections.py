@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import os
 import shlex
 import socket
 import struct
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from lab import Lab, podman
@@ -90,7 +93,9 @@ class PerConnection:
 
     def clean_up(self) -> None:
         """Before the shared lab is cleaned: a drop-in of a template is no unit that a pattern finds."""
-        self.lab.run(["sh", "-c", f"rm -rf /etc/systemd/system/{self.units.template}.d; systemctl daemon-reload"])
+        self.lab.run(
+            ["sh", "-c", f"rm -rf /etc/systemd/system/{self.units.template}.d; systemctl daemon-reload"]
+        )
         if self.runtime == "nspawn":
             self.untag("python")
 
@@ -115,8 +120,11 @@ class PerConnection:
     @property
     def processes(self) -> list[str]:
         """Those of all instances, as the host numbers them."""
-        groups = (self.lab.root / "sys/fs/cgroup/system.slice" / self.units.slice).rglob("cgroup.procs")
-        return [pid for group in groups for pid in group.read_text().split()]
+        found: list[str] = []
+        for group, _below, _files in os.walk(self.lab.root / "sys/fs/cgroup/system.slice" / self.units.slice):
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                found += Path(group, "cgroup.procs").read_text().split()
+        return found
 
     def of_socket(self, key: str) -> str:
         return self.lab.run(

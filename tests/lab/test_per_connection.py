@@ -72,7 +72,8 @@ def test_each_connection_has_a_container_of_its_own(web: PerConnection) -> None:
         assert 1 <= most_at_once(web, since) <= 4
     assert web.of_socket("NAccepted") == str(len(said))
     first = statistics.median(answer.first for answer in answers)
-    print(f"{web.runtime}: {len(said)} connections, 4 at once: {took:.1f} s, first byte after {first:.3f} s (median)")
+    who = f"{web.runtime}: {len(said)} connections, 4 at once"
+    print(f"{who}: {took:.1f} s, first byte after {first:.3f} s (median)")
 
 
 def test_no_more_than_so_many_run_at_once(web: PerConnection) -> None:
