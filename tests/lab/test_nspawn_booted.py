@@ -26,7 +26,7 @@ def add(machines: Booted, *options: str, to: int = 80) -> Service:
 
 
 def test_it_wakes_dozes_and_is_shut_down(machines: Booted) -> None:
-    """Its clients are held while it boots; frozen and thawed it is the same boot; its services end cleanly."""
+    """Its clients are held while it boots; frozen and thawed it is the same boot; its services end well."""
     machines.boot("web")
     web = add(machines, "--doze=1s", "--idle=4s")
     assert all(answer.served for answer in web.crowd(20))

@@ -22,7 +22,8 @@ _GLOBAL, _TENTATIVE = "00", 0x40
 def address(pid: int, root: str = "") -> str | None:
     """Loopback where its network is the host's own; else its first address, None while it has none.
 
-    IPv4 before IPv6, and none that counts on its own link alone. Two networks with the same addresses are taken for one.
+    IPv4 before IPv6, and none that counts on its own link alone. Two networks with the same addresses are
+    taken for one.
     """
     ours, theirs = _addresses("self", root), _addresses(str(pid), root)
     return LOOPBACK if ours == theirs else next(iter(theirs), None)

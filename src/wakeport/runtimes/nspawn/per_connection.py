@@ -50,8 +50,8 @@ def refused(asked: Asked) -> Iterator[tuple[str, str]]:
     if not asked.command:
         yield "command", "is missing; a directory has none of its own"
     if asked.network not in NETWORKS:
-        known = " and ".join(f'"{one}"' for one in NETWORKS)
-        yield "network", f"nobody gives a fresh machine an address; it can be {known}"
+        known = " or ".join(f'"{one}"' for one in NETWORKS)
+        yield "network", f"nobody gives a fresh machine an address; say {known}"
 
 
 def start(asked: Asked) -> Start:
