@@ -28,7 +28,7 @@ def add(machines: Booted, *options: str, to: int = 80) -> Service:
 def test_it_wakes_dozes_and_is_shut_down(machines: Booted) -> None:
     """Its clients are held while it boots; frozen and thawed it is the same boot; its services end well."""
     machines.boot("web")
-    web = add(machines, "--doze=1s", "--idle=4s")
+    web = add(machines, "--doze=1s", "--idle=6s")
     assert all(answer.served for answer in web.crowd(20))
     assert web.status["targets"] == {"80/tcp": [machines.addresses["web"], 80]}
     started, inside = web.started_at, machines.first_process("web")
@@ -53,7 +53,7 @@ def test_with_the_network_of_the_host(machines: Booted) -> None:
 def test_its_own_reboot_is_no_failure(machines: Booted) -> None:
     """Its unit starts it again, and it is still put to sleep, though no client came since."""
     machines.boot("web")
-    web = add(machines, "--idle=3s")
+    web = add(machines, "--idle=6s")
     assert web.get().served
     machines.lab.run(["machinectl", "reboot", "web"])
     eventually("it has rebooted", lambda: machines.show("web", "NRestarts") == "1")
