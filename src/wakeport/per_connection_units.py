@@ -37,8 +37,8 @@ def socket(service: Service) -> Unit:
     return socket_unit.unit(about, [*socket_unit.listening(service), *limits])
 
 
-def template(service: Service, removal: str, after: tuple[str, ...], wants: tuple[str, ...]) -> Unit:
-    """`removal` is the program that removes a container, `after` and `wants` the units of its runtime."""
+def template(service: Service, removal: str) -> Unit:
+    """`removal` is the program that removes a container."""
     each = choice.per_connection(service.runtime)
     assert each is not None, "refused where it was set"
     start: Start = each.start(service.asked)
@@ -49,8 +49,7 @@ def template(service: Service, removal: str, after: tuple[str, ...], wants: tupl
             [
                 description(f"A container of {service.image} for a connection (wakeport {service.name})"),
                 # Order only: an instance that could not even be asked for would close the port.
-                *([("Wants", " ".join(wants))] if wants else []),
-                *([("After", " ".join(after))] if after else []),
+                *([("After", " ".join(start.after))] if start.after else []),
                 ("CollectMode", "inactive-or-failed"),
                 *NO_START_LIMIT,
             ],

@@ -213,6 +213,8 @@ def test_its_end_is_theirs(web: PerConnection, lab: Lab) -> None:
     lab.run(["systemctl", "start", "wakeport-web.service"])
     with web.connect() as client:
         assert client.recv(100)
+        if web.runtime == "podman":  # whose own service is asleep, mostly
+            lab.run(["systemctl", "stop", "podman.service"])
         lab.run(["wakeport", "remove", "web"])
         assert heard(client) == b""
     assert not web.containers

@@ -34,6 +34,7 @@ class Start(NamedTuple):
     name: str  # the option that gives the container its name, and the part of that which all have
     what: list[str]
     settings: list[tuple[str, str]]
+    after: tuple[str, ...]  # units of the runtime that the removal of a container needs, also at a shutdown
     confined: bool  # whether it does no more than to talk to a socket, and can be locked up
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from wakeport.runtimes.docker.host import AFTER
 from wakeport.runtimes.docker.look import has_image
 from wakeport.runtimes.per_connection import SCRATCH, Asked, Start
 
@@ -42,5 +43,6 @@ def start(asked: Asked) -> Start:
         name=f"--name=wakeport-{asked.service}-",
         what=[asked.image, *asked.command],
         settings=[("Type", "exec")],
+        after=AFTER,
         confined=True,
     )

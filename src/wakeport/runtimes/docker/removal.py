@@ -14,25 +14,22 @@ REMOVED_BY_OTHERS = 409  # "removal of container … is already in progress"
 
 def remove(name: str) -> bool:
     """Kill and remove it; False where there is none. Raises OSError where Docker does not do it."""
-    return removed(SOCKET, f"/containers/{name}?force=1&v=1", "Docker")
-
-
-def removed(socket: str, path: str, title: str) -> bool:
-    status = _status(_ask(socket, path, title))
+    status = _status(_ask(name))
     if status >= 500:
-        raise OSError(f"{title} answered {status}")
+        raise OSError(f"Docker answered {status}")
     return status < 300 or status == REMOVED_BY_OTHERS
 
 
-def _ask(socket: str, path: str, title: str) -> bytes:
+def _ask(name: str) -> bytes:
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-    connection.connect(socket)
-    connection.send(f"DELETE {path} HTTP/1.1\r\nHost: docker\r\nContent-Length: 0\r\n\r\n".encode())
+    connection.connect(SOCKET)
+    request = f"DELETE /containers/{name}?force=1&v=1 HTTP/1.1\r\nHost: docker\r\nContent-Length: 0\r\n\r\n"
+    connection.send(request.encode())
     answer = b""
     while b"\r\n" not in answer:
         data = connection.recv(4096)
         if not data:
-            raise OSError(f"{title} hung up before it answered")
+            raise OSError("Docker hung up before it answered")
         answer += data
     connection.close()
     return answer

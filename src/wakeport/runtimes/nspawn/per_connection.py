@@ -78,5 +78,6 @@ def start(asked: Asked) -> Start:
             ("TemporaryFileSystem", "/tmp /run/systemd/nspawn:mode=700"),
             *limits(asked, OWN),
         ],
+        after=(),
         confined=False,
     )

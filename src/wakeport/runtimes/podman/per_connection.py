@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 from wakeport.runtimes.docker import look
 from wakeport.runtimes.per_connection import SCRATCH, Asked, Start, limits
 from wakeport.runtimes.podman.begin import SOCKET, TITLE
+from wakeport.runtimes.podman.removal import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROGRAM: Final = "/usr/bin/podman"
+__all__ = ["MAKE", "PROGRAM", "has_image", "refused", "start"]
+
 MAKE: Final = "pull or build it as root: no client's connection does that"
 
 OWN: Final = 64  # threads of Podman and runc while they start it
@@ -56,5 +58,6 @@ def start(asked: Asked) -> Start:
             ("Delegate", "yes"),
             *limits(asked, OWN),
         ],
+        after=(),
         confined=False,
     )
