@@ -69,7 +69,7 @@ def image(runtime: str, name: str) -> None:
     assert each is not None, "refused where it was set"
     if not Path(each.PROGRAM).exists():
         raise NotThere(f"there is no {each.PROGRAM}, which each connection starts", "install it")
-    with _asked(choice.host(runtime).ADVICE):
+    with _asked(choice.host(runtime).ADVICE.for_name(name)):
         if not each.has_image(name):
             raise NotThere(f"there is no image {name}", each.MAKE)
 

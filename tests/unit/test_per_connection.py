@@ -50,6 +50,8 @@ def texts(service: Service) -> dict[str, str]:
         ({"container": "db"}, "container: each connection gets a container of its own"),
         ({"runtime": "unit"}, "runtime: docker and podman and nspawn alone can do that so far"),
         ({"runtime": "lxc"}, "runtime: docker and podman and nspawn alone can do that so far"),
+        ({"runtime": "podman", "memory_max": "63M"}, "memory_max: Podman itself needs 64M"),
+        ({"runtime": "podman", "memory_max": "9999K"}, "memory_max: Podman itself needs 64M"),
         ({"runtime": "nspawn"}, "command: is missing; a directory has none of its own"),
         ({"runtime": "nspawn", "command": "cat", "image": "a/b:1"}, "image: 'a/b:1' cannot be the name of a"),
         ({"runtime": "nspawn", "command": "cat", "network": "br0"}, "network: nobody gives a fresh machine"),

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from wakeport.runtimes.per_connection import SCRATCH, Asked, Start, limits
-from wakeport.runtimes.problems import Refused
+from wakeport.runtimes.problems import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ PROGRAM: Final = "/usr/bin/systemd-nspawn"
 DIRECTORY: Final = "/var/lib/machines"
 MAKE: Final = f"a root directory of that name in {DIRECTORY}, or a link to one, is what each machine has"
 
-OWN: Final = 4  # systemd-nspawn, what it forks on its way, and the first process inside
+OWN: Final = 8  # systemd-nspawn, what it forks on its way, and the first process inside: 4, and some air
 
 NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
 NETWORKS: Final = ("none", "host")
@@ -33,11 +33,11 @@ DROPPED: Final = (
 
 
 def has_image(name: str) -> bool:
-    """Raises Refused to whom it is hidden."""
+    """Raises Unreachable to whom it is hidden."""
     try:
         os.stat(f"{DIRECTORY}/{name}/.")
-    except PermissionError:
-        raise Refused(f"{DIRECTORY} is closed to you") from None
+    except PermissionError as error:
+        raise Unreachable(f"{DIRECTORY} is closed to you") from error
     except OSError:
         return False
     return True

@@ -21,7 +21,9 @@ __all__ = ["MAKE", "PROGRAM", "has_image", "refused", "start"]
 
 MAKE: Final = "pull or build it as root: no client's connection does that"
 
-OWN: Final = 64  # threads of Podman and runc while they start it
+# While they start it, Podman and runc are in the same group: their threads, and MiB.
+OWN: Final = 64
+LEAST: Final = 64
 
 
 def has_image(name: str) -> bool:
@@ -29,9 +31,14 @@ def has_image(name: str) -> bool:
     return look.has_image(name, SOCKET, TITLE)
 
 
-def refused(_asked: Asked) -> Iterator[tuple[str, str]]:
+def refused(asked: Asked) -> Iterator[tuple[str, str]]:
     """Settings that it cannot fulfil, each with its reason."""
-    return iter(())
+    if asked.memory_max and _mebibytes(asked.memory_max) < LEAST:
+        yield "memory_max", f"Podman itself needs {LEAST}M of it while it starts a container"
+
+
+def _mebibytes(amount: str) -> float:
+    return int(amount[:-1]) * {"K": 1 / 1024, "M": 1, "G": 1024}[amount[-1]]
 
 
 def start(asked: Asked) -> Start:
