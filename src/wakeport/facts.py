@@ -13,7 +13,6 @@ import wakeport
 from wakeport import programs
 from wakeport.errors import BadInput, NoRights, NotThere, OutOfReach, Problem
 from wakeport.layout import Layout
-from wakeport.per_connection import CLIENTS
 from wakeport.runtimes import choice
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
@@ -84,12 +83,13 @@ def container(layout: Layout, runtime: str, name: str) -> Container:
 
 def image(runtime: str, name: str) -> None:
     """Raises NotThere where its runtime has no such image or no client, NoRights, OutOfReach or Problem."""
-    host = choice.host(runtime)
-    if not Path(CLIENTS[runtime]).exists():
-        raise NotThere(f"there is no {CLIENTS[runtime]}, which each connection starts", "install it")
-    with _asked(host.ADVICE):
-        if not host.has_image(name):
-            raise NotThere(f"there is no image {name}", "pull or build it: no client's connection does that")
+    each = choice.per_connection(runtime)
+    assert each is not None, "refused where it was set"
+    if not Path(each.PROGRAM).exists():
+        raise NotThere(f"there is no {each.PROGRAM}, which each connection starts", "install it")
+    with _asked(choice.host(runtime).ADVICE.for_name(name)):
+        if not each.has_image(name):
+            raise NotThere(f"there is no image {name}", each.MAKE)
 
 
 @contextmanager

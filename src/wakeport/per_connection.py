@@ -6,21 +6,21 @@ In the mode "shared" one container serves all clients, and none of these counts.
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any, Final, cast
 
 import msgspec
 
 from wakeport.busy import Share
-from wakeport.kinds import Clients, Patience, is_command, one_of
+from wakeport.kinds import RUNTIMES, Clients, Patience, is_command, one_of
 from wakeport.listener import DEFAULTS as PLAIN_LISTENER
 from wakeport.listener import Listener
+from wakeport.runtimes import choice
+from wakeport.runtimes.per_connection import Asked
 
 SHARED, PER_CONNECTION = MODES = ("shared", "per-connection")
 
-# The runtimes that can do it, and the client of each that systemd starts.
-CLIENTS: Final = {"docker": "/usr/bin/docker"}
-
-# What Docker takes as the name of an image or its id; never what could be an option.
+# What a runtime may take as the name of an image or its id; never what could be an option.
 _IMAGE: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]{0,254}")
 _NETWORK: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _MEMORY: Final = re.compile(r"[1-9][0-9]{0,8}[KMG]")
@@ -72,6 +72,20 @@ class PerConnection(msgspec.Struct, frozen=True, kw_only=True):
     def per_connection(self) -> bool:
         return self.mode == PER_CONNECTION
 
+    @property
+    def asked(self) -> Asked:
+        """What its runtime hears of it."""
+        return Asked(
+            service=getattr(self, "name"),  # noqa: B009  # a field of the whole service
+            image=str(self.image),
+            command=tuple(shlex.split(self.command or "")),
+            network=self.network,
+            memory_max=self.memory_max,
+            cpu_max=self.cpu_max.part if self.cpu_max else None,
+            processes_max=int(self.processes_max),
+            read_only=self.read_only,
+        )
+
     def check_mode(self) -> None:
         """Raises ValueError at a setting that belongs to the other mode, with the reason."""
         plain = {field.name: field.default for field in msgspec.structs.fields(type(self))}
@@ -86,10 +100,14 @@ class PerConnection(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, key) != plain[key]:
                 raise ValueError(f".{key}: {reason} ({_HERE})")
         runtime = getattr(self, "runtime")  # noqa: B009
-        if runtime not in CLIENTS:
-            raise ValueError(f".runtime: {' and '.join(CLIENTS)} alone can do that so far ({_HERE})")
+        each = choice.per_connection(runtime)
+        if each is None:
+            able = [one for one in RUNTIMES if choice.per_connection(one)]
+            raise ValueError(f".runtime: {' and '.join(able)} alone can do that so far ({_HERE})")
         if self.image is None:
             raise ValueError(f".image: is missing; {_HERE} makes a container of it for each")
+        for key, reason in each.refused(self.asked):
+            raise ValueError(f'.{key}: {reason} (runtime = "{runtime}")')
         self._check_listeners(cast("tuple[Listener, ...]", getattr(self, "listener")))  # noqa: B009
 
     def _check_listeners(self, listeners: tuple[Listener, ...]) -> None:

@@ -119,7 +119,7 @@ def _for_each_connection(service: Service, facts: Facts) -> dict[str, Unit]:
     removal = f"{facts.programs}/removal.py"
     return {
         called.socket: per_connection_units.socket(service),
-        called.template: per_connection_units.template(service, removal, facts.after),
+        called.template: per_connection_units.template(service, removal),
     }
 
 

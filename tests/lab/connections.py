@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import os
 import shlex
 import socket
 import struct
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from lab import Lab
+from lab import Lab, podman
+from tests.lab.runtimes import rootfs
 from tests.lab.waiting import eventually
 from wakeport.units import names
 
 # Says in which container it is, then everything back.
-ECHO: Final = ["sh", "-c", "cat /etc/hostname; exec cat"]
+ECHO: Final = ["sh", "-c", "cat /proc/sys/kernel/hostname; exec cat"]
+
+RUNTIMES: Final = ("docker", "podman", "nspawn")
+MACHINES: Final = "/var/lib/machines"
+
+# What each has of the containers of `web`, whatever state they are in.
+_CONTAINERS: Final = {
+    "docker": "docker ps --all --quiet --filter=label=wakeport=web",
+    "podman": "podman ps --all --quiet --filter=label=wakeport=web",
+    # Its own places for the time that one runs; and all mounts of those are in a namespace of their own.
+    "nspawn": f"ls -d {MACHINES}/.#* /run/systemd/nspawn/*/* /tmp/nspawn* 2>/dev/null || true",
+}
 
 
 class Heard(NamedTuple):
@@ -31,13 +46,20 @@ class Heard(NamedTuple):
 class PerConnection:
     """The service `web` on port 80."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, runtime: str = "docker") -> None:
         self.lab = lab
+        self.runtime = runtime
         self.units = names("web")
+        if runtime == "podman":
+            podman.set_up(lab)
+        if runtime == "nspawn":
+            self.tag("python")
 
     def add(self, command: Sequence[str], *settings: str, image: str = "python", listen: str = "80") -> None:
         """Make it, and then say what has no option; port 80 is open on return."""
         options = ["--mode=per-connection", f"--image={image}", f"--command={shlex.join(command)}"]
+        if self.runtime != "docker":
+            options.append(f"--runtime={self.runtime}")
         self.lab.run(["wakeport", "add", "web", f"--listen={listen}", *options])
         if settings:
             path = self.lab.root / "etc/wakeport/web.toml"
@@ -55,11 +77,38 @@ class PerConnection:
             path.unlink()
         self.lab.run(["systemctl", "daemon-reload"])
 
+    def tag(self, image: str) -> None:
+        """Have the image `python` by that name too."""
+        if self.runtime == "nspawn":
+            directory = rootfs.unpack(self.lab, "python")
+            self.lab.run(["sh", "-c", f"mkdir -p {MACHINES}; ln -sfn {directory} {MACHINES}/{image}"])
+        else:
+            self.lab.run([self.runtime, "tag", "python", image])
+
+    def untag(self, image: str) -> None:
+        if self.runtime == "nspawn":
+            self.lab.run(["rm", f"{MACHINES}/{image}"])
+        else:
+            self.lab.run([self.runtime, "rmi", image])
+
+    def clean_up(self) -> None:
+        """Before the shared lab is cleaned: a drop-in of a template is no unit that a pattern finds."""
+        self.lab.run(
+            ["sh", "-c", f"rm -rf /etc/systemd/system/{self.units.template}.d; systemctl daemon-reload"]
+        )
+        if self.runtime == "nspawn":
+            self.untag("python")
+
     # What there is of it.
 
     @property
     def containers(self) -> list[str]:
-        return self.lab.docker("ps", "--all", "--quiet", "--filter=label=wakeport=web").split()
+        return self.lab.run(["sh", "-c", _CONTAINERS[self.runtime]]).stdout.split()
+
+    @property
+    def running(self) -> list[str]:
+        """Containers, or instances where those are all that there is to see of one."""
+        return self.instances if self.runtime == "nspawn" else self.containers
 
     @property
     def instances(self) -> list[str]:
@@ -71,8 +120,11 @@ class PerConnection:
     @property
     def processes(self) -> list[str]:
         """Those of all instances, as the host numbers them."""
-        groups = (self.lab.root / "sys/fs/cgroup/system.slice" / self.units.slice).rglob("cgroup.procs")
-        return [pid for group in groups for pid in group.read_text().split()]
+        found: list[str] = []
+        for group, _below, _files in os.walk(self.lab.root / "sys/fs/cgroup/system.slice" / self.units.slice):
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                found += Path(group, "cgroup.procs").read_text().split()
+        return found
 
     def of_socket(self, key: str) -> str:
         return self.lab.run(

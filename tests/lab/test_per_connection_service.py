@@ -9,33 +9,42 @@ import pytest
 
 from lab import Lab
 from tests.lab import clients
-from tests.lab.connections import ECHO, PerConnection, heard, reset
+from tests.lab.connections import ECHO, RUNTIMES, PerConnection, heard, reset
 from tests.lab.rounds import rounds
 from tests.lab.services import AddService
 from tests.lab.waiting import eventually
 from wakeport.runtimes.removal import BACK_WITHIN
 
+EVERY_RUNTIME = pytest.mark.parametrize("web", RUNTIMES, indirect=True)
+
 
 @pytest.fixture
-def web(lab: Lab) -> Iterator[PerConnection]:
-    yield PerConnection(lab)
-    lab.run(["sh", "-c", "rm -rf /etc/systemd/system/wakeport-web@.service.d; systemctl daemon-reload"])
+def web(request: pytest.FixtureRequest, lab: Lab) -> Iterator[PerConnection]:
+    made = PerConnection(lab, getattr(request, "param", "docker"))
+    yield made
+    made.clean_up()
 
 
+# What each says of it, in the journal.
+NO_IMAGE = {"docker": "o such image", "podman": "image not known", "nspawn": "No such file or directory"}
+
+
+@EVERY_RUNTIME
 def test_the_port_survives_an_image_that_is_gone_and_a_crowd(web: PerConnection, lab: Lab) -> None:
     """More than systemd's own limits of starts would let through; each is closed without a byte."""
-    lab.docker("tag", "python", "mine")
+    web.tag("mine")
     web.add(ECHO, image="mine")
-    lab.docker("rmi", "mine")
+    web.untag("mine")
     answers = web.crowd([b"hello"] * rounds(40, full=400), at_once=10)
     assert {answer.data for answer in answers} == {b""}
     assert {answer.error for answer in answers} <= {"", "ECONNRESET", "EPIPE", "ENOTCONN"}
     assert "there is no image mine" in lab.run(["wakeport", "doctor", "web"], check=False).stdout
     web.nothing_is_left()
-    lab.docker("tag", "python", "mine")
+    web.tag("mine")
     assert web.talk(b"hello").endswith(b"\nhello")
-    assert "o such image" in lab.run(["wakeport", "logs", "web"]).stdout
+    assert NO_IMAGE[web.runtime] in lab.run(["wakeport", "logs", "web"]).stdout
     web.nothing_is_left()
+    web.untag("mine")
 
 
 def test_the_port_survives_a_crowd_that_hangs_up_at_once(web: PerConnection) -> None:
@@ -106,6 +115,7 @@ def test_a_restart_of_a_docker_whose_containers_outlive_it(web: PerConnection, l
         web.nothing_is_left()
 
 
+@EVERY_RUNTIME
 def test_words_reach_the_program_as_they_are(web: PerConnection) -> None:
     """Nothing of them is a specifier, a variable, an option or a shell's."""
     words = ["--rm", "%i", "$HOME", "${INVOCATION_ID}", "a;b", '"', "\\n", "", "ünï", "*", "{{.ID}}"]
@@ -113,6 +123,7 @@ def test_words_reach_the_program_as_they_are(web: PerConnection) -> None:
     assert web.talk() == f"{words}\n".encode()
 
 
+@EVERY_RUNTIME
 def test_what_the_program_finds(web: PerConnection, lab: Lab) -> None:
     """Who its client is, no network but itself, no place to write to but a small one."""
     program = (
@@ -126,6 +137,17 @@ def test_what_the_program_finds(web: PerConnection, lab: Lab) -> None:
     eventually("its word in the journal", lambda: "aside" in lab.run(["wakeport", "logs", "web"]).stdout)
 
 
+@EVERY_RUNTIME
+def test_what_one_writes_the_next_does_not_find(web: PerConnection) -> None:
+    """Where it may write everywhere; with two at the same time, and then another."""
+    web.add(["sh", "-c", "test ! -e /file && echo x >/file && echo $?; exec cat"], "read_only = false")
+    with web.connect() as first, web.connect() as second:
+        assert (first.recv(100), second.recv(100)) == (b"0\n", b"0\n")
+    assert web.talk() == b"0\n"
+    web.nothing_is_left()
+
+
+@EVERY_RUNTIME
 def test_on_a_path(web: PerConnection, lab: Lab) -> None:
     web.add(ECHO, listen="/run/web.sock")
     with socket.socket(socket.AF_UNIX) as client:
@@ -182,6 +204,7 @@ def test_other_limits_count_at_once_and_cut_nobody(web: PerConnection) -> None:
     web.nothing_is_left()
 
 
+@EVERY_RUNTIME
 def test_its_end_is_theirs(web: PerConnection, lab: Lab) -> None:
     """Another's file is not touched, though it has a name that a shared container's unit would have."""
     foreign = lab.root / "etc/systemd/system/wakeport-web.service"
@@ -190,6 +213,8 @@ def test_its_end_is_theirs(web: PerConnection, lab: Lab) -> None:
     lab.run(["systemctl", "start", "wakeport-web.service"])
     with web.connect() as client:
         assert client.recv(100)
+        if web.runtime == "podman":  # whose own service is asleep, mostly
+            lab.run(["systemctl", "stop", "podman.service"])
         lab.run(["wakeport", "remove", "web"])
         assert heard(client) == b""
     assert not web.containers

@@ -54,7 +54,7 @@ EACH = ["--mode", "per-connection", "--image", "shell"]
         ([*ADD, "--listen", "/x%\n"], 2, "--listen: "),
         ([*ADD, "--image", "x"], 2, "image: it says nothing where all share a container"),
         ([*ADD, "--mode", "per-connection"], 2, "image: is missing"),
-        ([*ADD, *EACH, "--runtime", "unit"], 2, "runtime: docker alone can do that so far"),
+        ([*ADD, *EACH, "--runtime", "unit"], 2, "runtime: docker and podman and nspawn alone can do that"),
         ([*ADD, *EACH, "--idle", "5s"], 2, "idle: each container ends with its connection"),
         (["status", "web"], 3, "there is no service web"),
         (["history", "web"], 3, "there is no service web"),

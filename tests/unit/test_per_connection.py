@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +48,13 @@ def texts(service: Service) -> dict[str, str]:
         ({"connections_max": 0}, "connections_max: 0 is no number"),
         ({"time_max": "0s"}, "time_max: .* leaves no time"),
         ({"container": "db"}, "container: each connection gets a container of its own"),
-        ({"runtime": "unit"}, "runtime: docker alone can do that so far"),
+        ({"runtime": "unit"}, "runtime: docker and podman and nspawn alone can do that so far"),
+        ({"runtime": "lxc"}, "runtime: docker and podman and nspawn alone can do that so far"),
+        ({"runtime": "podman", "memory_max": "63M"}, "memory_max: Podman itself needs 64M"),
+        ({"runtime": "podman", "memory_max": "9999K"}, "memory_max: Podman itself needs 64M"),
+        ({"runtime": "nspawn"}, "command: is missing; a directory has none of its own"),
+        ({"runtime": "nspawn", "command": "cat", "image": "a/b:1"}, "image: 'a/b:1' cannot be the name of a"),
+        ({"runtime": "nspawn", "command": "cat", "network": "br0"}, "network: nobody gives a fresh machine"),
         ({"ready": "health"}, "ready: a container begins with its connection"),
         ({"ready_within": "5s"}, "ready_within: a container begins"),
         ({"doze": "5s"}, "doze: each container ends"),
@@ -127,6 +134,48 @@ def test_the_limits_of_its_container() -> None:
     assert values(texts(each(time_max="infinity"))["wakeport-web@.service"], "RuntimeMaxSec") == ["infinity"]
     assert not {word.partition("=")[0] for word in run(each())} & {"--memory", "--cpus"}
     assert "--read-only" not in run(each(read_only=False))
+
+
+BY_PODMAN: dict[str, Any] = {"runtime": "podman"}
+BY_NSPAWN: dict[str, Any] = {"runtime": "nspawn", "command": "cat -u"}
+
+
+@pytest.mark.parametrize("settings", [BY_PODMAN, BY_NSPAWN])
+def test_a_container_in_its_unit_s_own_group_is_limited_by_that(settings: dict[str, Any]) -> None:
+    limited = each(**settings, memory_max="256M", cpu_max="150%", processes_max=9)
+    text = texts(limited)["wakeport-web@.service"]
+    assert values(text, "MemoryMax") == ["256M"]
+    assert values(text, "MemorySwapMax") == ["0"]
+    assert values(text, "CPUQuota") == ["150%"]
+    [tasks] = values(text, "TasksMax")
+    assert int(tasks) > 9  # those of the runtime come on top
+    assert values(text, "Delegate") == ["yes"]
+    plain = texts(each(**settings))["wakeport-web@.service"]
+    assert values(plain, "MemoryMax") == values(plain, "CPUQuota") == []
+    # It has to make namespaces, and mounts in them.
+    assert values(plain, "CapabilityBoundingSet") == []
+
+
+def test_a_container_of_podman_s_has_the_connection_itself() -> None:
+    words = run(each(**BY_PODMAN, network="n"))
+    assert {"--cgroups=split", "--log-driver=passthrough", "--sdnotify=conmon", "--network=n"} <= set(words)
+    assert words[-2:] == ["--name=wakeport-web-${INVOCATION_ID}", "shell"]
+    text = texts(each(**BY_PODMAN))["wakeport-web@.service"]
+    assert values(text, "Type") == ["notify"]
+    assert "--read-only" in words
+    assert "--read-only" not in run(each(**BY_PODMAN, read_only=False))
+
+
+def test_a_machine_of_nspawn_s_has_a_directory_that_it_cannot_change() -> None:
+    words = run(each(**BY_NSPAWN))
+    assert {"--directory=/var/lib/machines/shell", "--read-only", "--private-network"} <= set(words)
+    assert words[-4:] == ["--machine=wakeport-${INVOCATION_ID}", "--", "cat", "-u"]
+    assert "--volatile=overlay" not in words
+    written = run(each(**BY_NSPAWN, read_only=False, network="host"))
+    assert "--volatile=overlay" in written
+    assert not {"--read-only", "--private-network"} & set(written)
+    # A host's name has 64 characters at most, and a service's may have as many.
+    assert len("wakeport-") + 32 <= 64
 
 
 def test_words_of_its_command_become_nothing_else() -> None:
@@ -235,28 +284,30 @@ def test_what_is_said_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "answers", "asked"),
+    ("exit_code", "made_within", "answers", "asked"),
     [
-        (b"exited", [True], 1),
-        (b"exited", [False], 1),
-        (b"killed", [False, False, True], 3),
-        (b"exited", [OSError(2, "No such file"), True], 2),
+        (b"exited", 5.0, [True], 1),
+        (b"exited", 5.0, [False], 1),
+        (b"killed", 5.0, [False, False, True], 3),
+        (b"killed", 0.0, [False], 1),
+        (b"exited", 5.0, [OSError(2, "No such file"), True], 2),
     ],
 )
 def test_who_removes_its_container_asks_until_it_is_gone(
-    monkeypatch: pytest.MonkeyPatch, exit_code: bytes, answers: list[Any], asked: int
+    monkeypatch: pytest.MonkeyPatch, exit_code: bytes, made_within: float, answers: list[Any], asked: int
 ) -> None:
     """Where its client was killed while it made it, it may come only now; Docker may be away."""
     names = []
 
-    def answer(_runtime: str, name: str) -> bool:
+    def answer(name: str) -> bool:
         names.append(name)
         found = answers[len(names) - 1]
         if isinstance(found, OSError):
             raise found
         return bool(found)
 
-    monkeypatch.setattr(removal_program, "remove", answer)
+    by = SimpleNamespace(remove=answer, MADE_WITHIN=made_within)
+    monkeypatch.setattr(removal_program, "removal", lambda _runtime: by)
     monkeypatch.setattr(removal_program, "environ", {b"EXIT_CODE": exit_code})
     monkeypatch.setattr("sys.argv", ["removal.py", "runtime=docker", "--name=wakeport-web-1"])
     removal_program.main()

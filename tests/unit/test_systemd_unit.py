@@ -54,6 +54,8 @@ OWN = """Main:
      |-- 127.0.0.1
         /32 host LOCAL
 """
+# As a machine has it for whom no DHCP server answers.
+BY_ITSELF = OWN.replace("10.9.0.2", "169.254.26.129")
 SIX = """fe80000000000000008c51fffe91a5a1 02 40 20 80 eth0
 20010db8000000000000000000000007 02 40 00 40 eth0
 20010db8000000000000000000000008 02 40 00 80 eth0
@@ -160,6 +162,8 @@ def shows(root: Path, pid: str, four: str, six: str = "") -> None:
     [
         (HOST, "", "127.0.0.1"),
         (OWN, SIX, "10.9.0.2"),
+        (BY_ITSELF, "", None),
+        (BY_ITSELF, SIX, "2001:0db8:0000:0000:0000:0000:0000:0008"),
         ("", SIX, "2001:0db8:0000:0000:0000:0000:0000:0008"),
         ("", "", None),
     ],

@@ -30,10 +30,19 @@ def host(runtime: str) -> ModuleType:
     return _module(runtime, "host")
 
 
-def remove(runtime: str, container: str) -> bool:
-    """Remove it, running or not; False where there is none. Raises OSError."""
-    removed: bool = _module(runtime, "removal").remove(container)
-    return removed
+def per_connection(runtime: str) -> ModuleType | None:
+    """How it gives each connection a container (runtimes/per_connection.py); None where it cannot."""
+    try:
+        return _module(runtime, "per_connection")
+    except ModuleNotFoundError as error:
+        if error.name != f"wakeport.runtimes.{runtime}.per_connection":
+            raise
+        return None
+
+
+def removal(runtime: str) -> ModuleType:
+    """Who removes the container of a connection, by the same."""
+    return _module(runtime, "removal")
 
 
 def _module(runtime: str, part: str) -> ModuleType:

@@ -6,6 +6,8 @@ A runtime is a package of this name beside this file, with three modules:
     runtime.py  Runtime: below
     host.py     what the command line has to know of it: ADVICE, the units that its supervisor starts AFTER
                 and WANTS, look(name), why_unreachable(container), journal(name), passed_to(name)
+
+One that can give each connection a container has two more: see per_connection.py beside this file.
 """
 
 from __future__ import annotations

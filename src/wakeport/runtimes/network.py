@@ -12,6 +12,9 @@ LOOPBACK = "127.0.0.1"
 # In fib_trie: an address on a line, and behind it on the next that it is the machine's own.
 _LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 
+# The latter a machine gives itself where nobody else does, or until somebody does, RFC 3927.
+_LOOPBACKS, _LINK_LOCAL = "127.", "169.254."
+
 # In if_inet6: the address, the interface, the prefix, the scope (00 is global), the flags, the name.
 _GLOBAL, _TENTATIVE = "00", 0x40
 
@@ -19,7 +22,8 @@ _GLOBAL, _TENTATIVE = "00", 0x40
 def address(pid: int, root: str = "") -> str | None:
     """Loopback where its network is the host's own; else its first address, None while it has none.
 
-    IPv4 before IPv6. Two networks with the same addresses are taken for one.
+    IPv4 before IPv6, and none that counts on its own link alone. Two networks with the same addresses are
+    taken for one.
     """
     ours, theirs = _addresses("self", root), _addresses(str(pid), root)
     return LOOPBACK if ours == theirs else next(iter(theirs), None)
@@ -27,7 +31,7 @@ def address(pid: int, root: str = "") -> str | None:
 
 def _addresses(pid: str, root: str) -> list[str]:
     found = _LOCAL.findall(_read(f"{root}/proc/{pid}/net/fib_trie"))
-    known = [one for one in dict.fromkeys(found) if not one.startswith("127.")]
+    known = [one for one in dict.fromkeys(found) if not one.startswith((_LOOPBACKS, _LINK_LOCAL))]
     return known + list(_addresses6(_read(f"{root}/proc/{pid}/net/if_inet6")))
 
 

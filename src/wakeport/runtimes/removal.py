@@ -12,12 +12,9 @@ import time
 from _socket import MSG_DONTWAIT, SHUT_WR, socket
 from posix import dup, environ
 
-from wakeport.runtimes.choice import remove
+from wakeport.runtimes.choice import removal
 
 BACK_WITHIN = 60.0  # seconds for a runtime that is away: a container may outlive its restart
-
-# Seconds. Where the runtime's client was killed while it made a container, that may come only now.
-MADE_WITHIN = 5.0
 
 BETWEEN = 0.1  # seconds
 
@@ -25,7 +22,7 @@ PIECE, PIECES = 65536, 256  # of what was sent and never read; the kernel keeps 
 
 
 def main() -> None:
-    """The command line: runtime=RUNTIME --name=CONTAINER."""
+    """The command line: runtime=RUNTIME, and the option that gave the container its name."""
     runtime, name = (word.partition("=")[2] for word in sys.argv[1:3])
     problem = _remove(runtime, name)
     _read_the_rest()
@@ -37,11 +34,12 @@ def main() -> None:
 def _remove(runtime: str, name: str) -> str:
     """Why it may still be there; empty where it is gone."""
     began = time.monotonic()
-    made_by = began + (MADE_WITHIN if environ.get(b"EXIT_CODE") == b"killed" else 0.0)
+    by = removal(runtime)
+    made_by = began + (by.MADE_WITHIN if environ.get(b"EXIT_CODE") == b"killed" else 0.0)
     while True:
         problem, until = "", made_by
         try:
-            if remove(runtime, name):
+            if by.remove(name):
                 return ""
         except OSError as error:
             problem, until = f"{name} may still be there: {error.strerror or error}", began + BACK_WITHIN

@@ -11,6 +11,7 @@ from pathlib import Path
 from lab import Lab, images
 
 IMAGES, LAYERS = "/run/test-images", "/run/test-layers"
+WHOLE = "/"  # no image of lab.images, but all that the lab itself has
 BRIDGE, NETWORK = "test0", "10.9.0"  # a /24
 
 # The image's own command, and its environment, as docker import takes them from lab.images.
@@ -34,6 +35,8 @@ ip link add {BRIDGE} type bridge && ip address add {NETWORK}.1/24 dev {BRIDGE} &
 
 def unpack(lab: Lab, image: str) -> str:
     """Where the image lies, unpacked; unpacked now where it was not."""
+    if image == WHOLE:
+        return WHOLE
     directory = f"{IMAGES}/{image}"
     if not (lab.root / directory[1:]).exists():
         lab.run(["mkdir", "-p", f"{directory}.new"])

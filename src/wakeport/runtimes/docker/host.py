@@ -7,23 +7,12 @@ from typing import Final
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
 from wakeport.runtimes.docker.container import Inspected
-from wakeport.runtimes.docker.engine import quoted
-from wakeport.runtimes.docker.look import asked, look_at
+from wakeport.runtimes.docker.look import look_at
 from wakeport.runtimes.docker.look import why_unreachable as _why_unreachable
 from wakeport.runtimes.docker.project import members
 from wakeport.runtimes.problems import Refused
 
-__all__ = [
-    "ADVICE",
-    "AFTER",
-    "WANTS",
-    "has_image",
-    "journal",
-    "look",
-    "members",
-    "passed_to",
-    "why_unreachable",
-]
+__all__ = ["ADVICE", "AFTER", "WANTS", "journal", "look", "members", "passed_to", "why_unreachable"]
 
 ADVICE: Final = Advice(
     title="Docker",
@@ -35,7 +24,6 @@ ADVICE: Final = Advice(
     keep="make it anew without --rm",
 )
 AFTER: Final = ("docker.service", "docker.socket")  # units that the supervisor starts behind
-NO_SUCH_IMAGE: Final = 404
 WANTS: Final[tuple[str, ...]] = ()
 
 
@@ -47,17 +35,6 @@ def journal(_name: str) -> list[str]:
 def look(name: str) -> Container:
     """Raises RuntimeProblem."""
     return look_at(name)
-
-
-def has_image(name: str) -> bool:
-    """Raises RuntimeProblem."""
-    try:
-        asked(lambda engine: engine.call("GET", f"/images/{quoted(name)}/json"))
-    except Refused as problem:
-        if problem.status != NO_SUCH_IMAGE:
-            raise
-        return False
-    return True
 
 
 def passed_to(_name: str) -> str:

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 from wakeport.loop import Loop
 from wakeport.runtimes.docker.begin import SOCKET
 from wakeport.runtimes.docker.container import CONNECT, Inspected, unreachable_network
-from wakeport.runtimes.docker.engine import TITLE, Engine
-from wakeport.runtimes.problems import Missing, RuntimeProblem
+from wakeport.runtimes.docker.engine import TITLE, Engine, quoted
+from wakeport.runtimes.problems import Missing, Refused, RuntimeProblem
 
 T = TypeVar("T")
+
+NO_SUCH_IMAGE = 404
 
 
 def asked(question: Callable[[Engine], Coroutine[Any, Any, T]], path: str = SOCKET, title: str = TITLE) -> T:
@@ -42,3 +44,14 @@ def why_unreachable(
     except RuntimeProblem:
         drivers = {}
     return unreachable_network(found.network_mode, drivers, connect)
+
+
+def has_image(name: str, path: str = SOCKET, title: str = TITLE) -> bool:
+    """Raises RuntimeProblem."""
+    try:
+        asked(lambda engine: engine.call("GET", f"/images/{quoted(name)}/json"), path, title)
+    except Refused as problem:
+        if problem.status != NO_SUCH_IMAGE:
+            raise
+        return False
+    return True

@@ -6,6 +6,9 @@ import _socket
 
 from wakeport.runtimes.docker.begin import SOCKET
 
+# Seconds. Where its client was killed while Docker made a container, that may come only now.
+MADE_WITHIN = 5.0
+
 REMOVED_BY_OTHERS = 409  # "removal of container … is already in progress"
 
 

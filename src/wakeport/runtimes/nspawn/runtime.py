@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from wakeport.runtimes.systemd.begin import Begun
 
 
+# How systemd-nspawn ends where the machine asks for a reboot; its unit starts it again at that
+# (RestartForceExitStatus=133).
+REBOOT = 133
+
+
 class Runtime(MachineRuntime):
     group = PAYLOAD
 
     def __init__(self, loop: Loop, name: str, begun: Begun | None = None) -> None:
         super().__init__(loop, name, begun)
         self.signals.stops_itself = True  # STOPPING=1, when what it watches has ended, in whatever way
+        self.signals.told_by = REBOOT
 
     def unit_of(self, name: str) -> str:
         return unit_of(name)

@@ -14,7 +14,7 @@ from wakeport.runtimes.changes import (
 )
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.runtimes.systemd.bus import PROPERTIES, Bus
-from wakeport.runtimes.systemd.unit import DUMPED, KILLED_BY_SIGNAL
+from wakeport.runtimes.systemd.unit import DUMPED, EXITED, KILLED_BY_SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,10 +36,11 @@ class Signals:
     """Listens from the first moment on, for the result of a job may come right behind the job itself.
 
     `stops_itself` is for a main process that tells systemd when it is about to end by itself: that looks
-    as if somebody had asked it to.
+    as if somebody had asked it to. `told_by` is the exit status by which it says that somebody has.
     """
 
     stops_itself = False
+    told_by: int | None = None
 
     def __init__(self, bus: Bus, unit: str, path: str) -> None:
         self.bus = bus
@@ -120,6 +121,8 @@ class Signals:
             self.tell(ORDERED)  # told to end while its process lives
         if changed.get("ExecMainCode") in (KILLED_BY_SIGNAL, DUMPED):
             self.tell({SIGKILL: KILLED, SIGTERM: ORDERED}.get(changed.get("ExecMainStatus", 0), OTHER))
+        if (changed.get("ExecMainCode"), changed.get("ExecMainStatus")) == (EXITED, self.told_by):
+            self.tell(ORDERED)
         if "ActiveState" in changed:
             up = changed["ActiveState"] not in DOWN and changed.get("SubState") != "auto-restart"
             if up != self.up:

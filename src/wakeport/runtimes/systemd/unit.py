@@ -35,7 +35,7 @@ HOUR = 3600
 _PLAIN = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 # waitid(2): how a process ended
-KILLED_BY_SIGNAL, DUMPED = 2, 3
+EXITED, KILLED_BY_SIGNAL, DUMPED = 1, 2, 3
 
 
 class Unit(Container):
