@@ -209,7 +209,8 @@ def test_a_wake_by_hand_names_the_hand_and_a_failure_its_reason(service: AddServ
     eventually("it is told", lambda: told(web)["failures"])
     found = told(web)
     assert [wake["who"] for wake in found["wakes"]] == [["wakeport wake"]]
-    assert [failure["reason"] for failure in found["failures"]] == [web.status["failure"]["reason"]]
+    # There are two where the client's proxy still asked when the back-off was over.
+    assert {failure["reason"] for failure in found["failures"]} == {web.status["failure"]["reason"]}
 
 
 def test_a_supervisor_that_is_killed_and_comes_back_is_no_wake(service: AddService) -> None:

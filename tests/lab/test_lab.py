@@ -228,11 +228,14 @@ lab.load("nginx")
 lab.create("web")
 lab.docker("start", "web")
 print(lab.pid, lab._holder.pid, flush=True)
+input()
 {end}
 """
 
+KILLED = "pass"  # by the test
 
-@pytest.mark.parametrize("end", ["lab.close()", "lab.shutdown(); lab.close()", "lab.kill()", "input()"])
+
+@pytest.mark.parametrize("end", ["lab.close()", "lab.shutdown(); lab.close()", "lab.kill()", KILLED])
 def test_leaves_nothing_behind(end: str) -> None:
     mounts = Path("/proc/self/mountinfo").read_text()
     owner = subprocess.Popen(
@@ -243,12 +246,16 @@ def test_leaves_nothing_behind(end: str) -> None:
         text=True,
     )
     with owner:
+        assert owner.stdin is not None
         assert owner.stdout is not None
         systemd, holder = map(int, owner.stdout.readline().split())
         ends = [os.pidfd_open(pid) for pid in (systemd, holder)]
         assert cgroups_of(holder)
-        if end == "input()":
+        if end == KILLED:
             owner.send_signal(signal.SIGKILL)
+        else:
+            owner.stdin.write("\n")
+            owner.stdin.flush()
         for fd in ends:
             assert select.select([fd], [], [], PATIENCE)[0], "still runs"
             os.close(fd)
