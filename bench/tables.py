@@ -16,10 +16,13 @@ from bench.memory import Process
 Labels = Mapping[str, str]
 
 STAGES = {
+    "proxy forked": "systemd has made a process for the proxy",
+    "supervisor forked": "and one for the supervisor",
     "process": "systemd has started the supervisor",
     "called": "the start call is sent",
     "running": "the runtime has started the container",
     "ready": "the container answers",
+    "proxy serves": "the proxy serves, in systemd's eyes",
     "first byte": "the client has its first byte",
 }
 
@@ -46,6 +49,8 @@ def stages(rounds: Mapping[str, Sequence[Stages]], labels: Labels) -> Table:
     table = markdown("since the client connected", *(labels[name] for name in rounds))
     for stage, meaning in STAGES.items():
         columns = [[reached[stage] for reached in each if stage in reached] for each in rounds.values()]
+        if not any(columns):
+            continue
         table.add_row(meaning, *(_milliseconds(median(column) if column else None) for column in columns))
     return table
 

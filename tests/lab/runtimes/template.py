@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from lab import Lab
-from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
+from lab import Lab, rootfs
+from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT
 from tests.lab.waiting import eventually
 
 _NUMBERS = itertools.count(2)
