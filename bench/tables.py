@@ -26,6 +26,9 @@ STAGES = {
     "first byte": "the client has its first byte",
 }
 
+# Not by all who measure.
+ASKED_OF_SYSTEMD = ("proxy forked", "supervisor forked", "proxy serves")
+
 
 def cold(figures: Mapping[str, Figures], labels: Labels) -> Table:
     table = markdown(
@@ -49,7 +52,7 @@ def stages(rounds: Mapping[str, Sequence[Stages]], labels: Labels) -> Table:
     table = markdown("since the client connected", *(labels[name] for name in rounds))
     for stage, meaning in STAGES.items():
         columns = [[reached[stage] for reached in each if stage in reached] for each in rounds.values()]
-        if not any(columns):
+        if stage in ASKED_OF_SYSTEMD and not any(columns):
             continue
         table.add_row(meaning, *(_milliseconds(median(column) if column else None) for column in columns))
     return table

@@ -30,6 +30,9 @@ def config(name: str, root: str, address: str, program: str, halt: str = "SIGTER
         f"lxc.console.logfile = {home(name)}/console.log",
         *("lxc.net.0.type = veth", "lxc.net.0.flags = up", "lxc.net.0.name = eth0"),
         f"lxc.net.0.link = {rootfs.BRIDGE}",
+        # As lxc-create writes it. A new one at each start is not heard by whoever knows the last one: for
+        # half a minute, where others keep the bridge up.
+        f"lxc.net.0.hwaddr = 00:16:3e:{':'.join(f'{int(part):02x}' for part in address.split('.')[1:])}",
         f"lxc.net.0.ipv4.address = {address}/24",
         f"lxc.net.0.ipv4.gateway = {rootfs.NETWORK}.1",
         f"lxc.signal.halt = {halt}",

@@ -135,8 +135,7 @@ def test_a_name_without_an_ending_is_a_service() -> None:
     ],
 )
 def test_the_group_of_a_service(path: str, own: str | None) -> None:
-    found = SERVICE.match(path)
-    assert (found and found[0]) == own
+    assert SERVICE.find(path) == own
 
 
 @pytest.fixture

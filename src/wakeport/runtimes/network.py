@@ -5,12 +5,10 @@ Nobody else is asked, and no capability is needed: proc(5), /proc/PID/net. `root
 
 from __future__ import annotations
 
-import re
-
 LOOPBACK = "127.0.0.1"
 
 # In fib_trie: an address on a line, and behind it on the next that it is the machine's own.
-_LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
+_ADDRESS, _LOCAL = "|-- ", "/32 host LOCAL"
 
 # In if_inet6: the address, the interface, the prefix, the scope (00 is global), the flags, the name.
 _GLOBAL, _TENTATIVE = "00", 0x40
@@ -26,9 +24,20 @@ def address(pid: int, root: str = "") -> str | None:
 
 
 def _addresses(pid: str, root: str) -> list[str]:
-    found = _LOCAL.findall(_read(f"{root}/proc/{pid}/net/fib_trie"))
-    known = [one for one in dict.fromkeys(found) if not one.startswith("127.")]
-    return known + list(_addresses6(_read(f"{root}/proc/{pid}/net/if_inet6")))
+    found = _addresses4(_read(f"{root}/proc/{pid}/net/fib_trie"))
+    return list(found) + list(_addresses6(_read(f"{root}/proc/{pid}/net/if_inet6")))
+
+
+def _addresses4(text: str) -> dict[str, None]:
+    found: dict[str, None] = {}
+    before = ""
+    for line in text.splitlines():
+        if line.lstrip().startswith(_LOCAL):
+            address = before.partition(_ADDRESS)[2].strip()
+            if address and not address.startswith("127."):
+                found[address] = None
+        before = line
+    return found
 
 
 def _addresses6(text: str) -> dict[str, None]:

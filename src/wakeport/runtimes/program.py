@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 
+from wakeport.light import signal
 from wakeport.loop import Loop
 from wakeport.runtimes.problems import Refused
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from wakeport.dbus.calls import BEGIN, ERROR, METHOD_RETURN, SIGNAL, call, greeting
 from wakeport.dbus.messages import START_SIZE, Malformed, message_size, parse
+from wakeport.light import socket
 from wakeport.loop import READ, Future, Loop
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
 from wakeport.runtimes.systemd.begin import FORGET, MANAGER, NAME, PATH, SOCKET, START

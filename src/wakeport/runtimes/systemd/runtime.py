@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import time
 
+from wakeport.light import socket
 from wakeport.loop import Future, Loop, any_of
 from wakeport.runtimes.cgroup import group_of
 from wakeport.runtimes.container import need_address, targets_at
@@ -103,10 +102,11 @@ class UnitRuntime:
         return unit
 
     async def exists(self, _container_id: str) -> bool:
-        with contextlib.suppress(Missing):
+        try:
             await self.look()
-            return True
-        return False
+        except Missing:
+            return False
+        return True
 
     async def targets(self, container: Container, ports: list[str]) -> dict[str, Target]:
         assert isinstance(container, Unit), "only what was looked at has been started"
