@@ -58,7 +58,9 @@ class MachineRuntime(UnitRuntime):
             found = await self.look()
             if found.pid or not found.running:
                 return fresh
-            await any_of(changed, self.loop.spawn(self.loop.sleep(LOOK_EVERY)))
+            # To ask systemd each time would take the processor from the container that starts.
+            while not (changed.done or first_process(found.main_pid)):
+                await any_of(changed, self.loop.spawn(self.loop.sleep(LOOK_EVERY)))
 
     async def freeze(self, container: Container) -> None:
         directory = group_of(container.pid, own=self.group)
