@@ -57,6 +57,7 @@ class MachineRuntime(UnitRuntime):
             changed = self.signals.changed()
             found = await self.look()
             if found.pid or not found.running:
+                self.just_seen = found
                 return fresh
             # To ask systemd each time would take the processor from the container that starts.
             while not (changed.done or first_process(found.main_pid)):

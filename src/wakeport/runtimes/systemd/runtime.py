@@ -51,6 +51,7 @@ class UnitRuntime:
         self.freezer = Freezer(loop, lambda word: self.signals.tell(word))
         self.has_thawed = False
         self.asked = begun is not None and begun.started
+        self.just_seen: Unit | None = None  # by `start`, for who looks behind it
 
     def unit_of(self, name: str) -> str:
         """What systemd calls it."""
@@ -84,6 +85,7 @@ class UnitRuntime:
         if found.paused:
             await self.thaw(found)
             return False
+        self.just_seen = found
         return found.started_at >= stamp(int(at * 1e6))
 
     def _send_start(self) -> int:
@@ -95,6 +97,9 @@ class UnitRuntime:
         return f"it ended with status {found.exit_code}" if result == "failed" else f"the job was {result}"
 
     async def look(self, _name: str = "") -> Unit:
+        just_seen, self.just_seen = self.just_seen, None
+        if just_seen is not None:
+            return just_seen
         found = await self.bus.properties(self.path, WANTED)
         unit = self.seen(loaded(self.unit, found))
         self.signals.is_up(unit.running)
