@@ -44,6 +44,15 @@ async def process_ended(loop: Loop, pid: int) -> None:
         os.close(fd)
 
 
+def name_of(pid: int, root: str = "") -> str:
+    """What the kernel calls a process, proc(5); empty where it has ended."""
+    try:
+        with open(f"{root}/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return ""
+
+
 def ids(pid: int) -> tuple[int, int]:
     """The effective user and group of a process, proc(5). Raises Refused where it has ended."""
     found = {"Uid": 0, "Gid": 0}

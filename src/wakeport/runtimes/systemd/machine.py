@@ -13,6 +13,7 @@ from wakeport.runtimes.changes import ORDERED
 from wakeport.runtimes.first_process import first_process
 from wakeport.runtimes.freezer import is_frozen, set_frozen, write_frozen
 from wakeport.runtimes.problems import Refused
+from wakeport.runtimes.program import name_of
 from wakeport.runtimes.systemd.runtime import UnitRuntime
 
 TYPE_CHECKING = False
@@ -62,6 +63,10 @@ class MachineRuntime(UnitRuntime):
             # To ask systemd each time would take the processor from the container that starts.
             while not (changed.done or first_process(found.main_pid)):
                 await any_of(changed, self.loop.spawn(self.loop.sleep(LOOK_EVERY)))
+
+    def is_in_place(self, unit: Unit) -> bool:
+        """Until it executes a program of its own, it is a copy of whoever watches over it."""
+        return name_of(unit.pid) not in ("", name_of(unit.main_pid))
 
     async def freeze(self, container: Container) -> None:
         directory = group_of(container.pid, own=self.group)

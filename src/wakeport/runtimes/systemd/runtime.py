@@ -9,9 +9,9 @@ from wakeport.loop import Future, Loop, any_of
 from wakeport.runtimes.cgroup import group_of
 from wakeport.runtimes.container import need_address, targets_at
 from wakeport.runtimes.freezer import Freezer
-from wakeport.runtimes.network import address
+from wakeport.runtimes.network import LOOPBACK, address
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
-from wakeport.runtimes.program import ids, process_ended, run
+from wakeport.runtimes.program import ids, name_of, process_ended, run
 from wakeport.runtimes.systemd.begin import START, Begun
 from wakeport.runtimes.systemd.bus import Bus
 from wakeport.runtimes.systemd.signals import FORGOTTEN, Signals
@@ -27,7 +27,7 @@ BY_SYSTEMD = ("systemd-run", "--quiet", "--wait", "--collect", "--")
 
 STOP_MARGIN = 15.0  # seconds beyond the unit's own TimeoutStopSec=
 END_WITHIN = 2.0  # seconds for systemd to see that a process has ended
-LOOK_EVERY = 0.01  # seconds, for an address that is not there yet; a look costs 0.1 ms
+LOOK_EVERY = 0.002  # seconds, for an address that is not there yet; a look costs 0.1 ms
 
 
 class UnitRuntime:
@@ -62,10 +62,25 @@ class UnitRuntime:
         return unit
 
     async def address(self, unit: Unit) -> str:
-        """A network of its own may get its address a moment after its start."""
-        while (found := address(unit.pid)) is None:
+        """A network of its own may get its address a moment after its start.
+
+        Nor is its process there from the first moment on: until it has been moved, it is in the host's, where
+        another answers on its port, and that may be our own socket.
+        """
+        while True:
+            found = address(unit.pid)
+            if found is not None and (found != LOOPBACK or self.is_in_place(unit)):
+                return found
             await self.loop.sleep(LOOK_EVERY)
-        return found
+
+    def is_in_place(self, unit: Unit) -> bool:
+        """Whether its first process has the network that it is to have."""
+        if unit.on_host_network:
+            return True
+        # Before it has executed its program, systemd calls it by that one's name in parentheses, and at the
+        # very first as itself.
+        name = name_of(unit.pid)
+        return not (name == "systemd" or name.startswith("("))
 
     async def start(self) -> bool:
         begun, self.begun = self.begun, None
