@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import cached_property
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from bench.crowd import crowd
 from bench.ground import Ground
 from bench.relay_contenders import DEFAULT
 from bench.relay_contenders import NAMES as RELAYS
-from bench.runtimes import runtimes
+from bench.runtimes import NAMES, runtimes
 from lab import Lab
 
 ROUNDS = 11
@@ -64,21 +64,24 @@ class Run:
         return [contender for contender in self.contenders if contender.address is not None]
 
     def cold(self) -> dict[str, Any]:
-        return self._cold("cold", self.contenders)
+        return self._cold("cold", [self.contenders])
 
     def runtimes(self) -> dict[str, Any]:
-        """The same for Podman, beside its own program."""
-        taking_part = runtimes(self.ground)
-        for contender in taking_part:
+        """The same under every runtime, each beside its own bare start."""
+        pairs = runtimes(self.ground, [name for name in self.given.only or NAMES if name in NAMES])
+        for contender in chain(*pairs):
             contender.prepare()
-        return self._cold("runtimes", taking_part)
+        return self._cold("runtimes", pairs)
 
-    def _cold(self, part: str, taking_part: Sequence[Contender]) -> dict[str, Any]:
-        """Against the first of them."""
+    def _cold(self, part: str, groups: Sequence[Sequence[Contender]]) -> dict[str, Any]:
+        """Each against the first of its group; all of them take turns."""
+        taking_part = list(chain(*groups))
         rounds = cold(taking_part, self.rounds, lambda number: self._tell(part, number, self.rounds))
         labels = {each.name: each.label for each in taking_part}
         seconds = {name: [each[name].get("seconds") for each in rounds] for name in labels}
-        found = figures.summary(seconds, taking_part[0].name)
+        found: dict[str, figures.Figures] = {}
+        for group in groups:
+            found |= figures.summary({each.name: seconds[each.name] for each in group}, group[0].name)
         stages = {
             name: [each[name].get("stages", {}) for each in rounds]
             for name in labels
@@ -183,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("part", nargs="*", type=_part, help=f"{', '.join(PARTS)}; all by default")
     rounds = f"of the cold start ({ROUNDS}) and the relay ({RELAY_ROUNDS})"
     parser.add_argument("--rounds", type=int, help=rounds)
-    known = (*RIVALS, *RELAYS)
+    known = (*RIVALS, *RELAYS, *NAMES)
     told = f"leave out the others of {', '.join(known)}"
     parser.add_argument("--only", nargs="+", choices=known, metavar="NAME", help=told)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round there")

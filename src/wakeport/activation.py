@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import select
-import socket
+
+from wakeport.light import socket
 
 FIRST_FD = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 

@@ -29,7 +29,7 @@ said of a keep lasts.
 
 from __future__ import annotations
 
-import json
+from wakeport.light import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import sys
-from collections.abc import Callable
 
 from wakeport.lease import Decoder, Malformed, Message, encode
+from wakeport.light import socket
 from wakeport.loop import READ, WRITE, Loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHUNK = 65536  # bytes
 

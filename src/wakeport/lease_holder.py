@@ -7,12 +7,14 @@ who waits: the new connection then lies in the lease socket's backlog until the 
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
-
 from wakeport.lease import DOZING, STOPPING, Message
 from wakeport.lease_connection import LeaseConnection
+from wakeport.light import socket
 from wakeport.loop import Loop, Timer, now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # A supervisor that ends without a word each time it is asked is asked less and less often; one that does
 # so after some words, or is always stopping, from the second time on.

@@ -8,12 +8,13 @@ to call from another thread.
 
 from __future__ import annotations
 
-import heapq
 import os
 import select
-import signal
 import time
-from collections import deque
+from _heapq import heapify, heappop, heappush
+
+from wakeport.light import signal
+from wakeport.light.collections import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -201,10 +202,10 @@ class Loop:
         if len(self.timers) >= self.tidy_at:
             # Cancelled ones lie there until they would have been due, with an idle time of days for days.
             self.timers[:] = [timer for timer in self.timers if timer.callback is not None]
-            heapq.heapify(self.timers)
+            heapify(self.timers)
             self.tidy_at = max(FEW_TIMERS, 2 * len(self.timers))
         timer = Timer(when, callback)
-        heapq.heappush(self.timers, timer)
+        heappush(self.timers, timer)
         return timer
 
     def call_in(self, seconds: float, callback: Callable[[], None]) -> Timer:
@@ -302,7 +303,7 @@ class Loop:
     def _turn(self) -> None:
         timers = self.timers
         while timers and timers[0].callback is None:
-            heapq.heappop(timers)
+            heappop(timers)
         wait = 0.0 if self.soon else max(0.0, timers[0].when - now()) if timers else -1
         callbacks = self.callbacks
         for fd, events in self.epoll.poll(wait):
@@ -313,7 +314,7 @@ class Loop:
         # Not those that these callbacks make: one that asks for another at once would be alone for ever.
         moment = now()
         while timers and timers[0].when <= moment:
-            due = heapq.heappop(timers).callback
+            due = heappop(timers).callback
             if due is not None:
                 due()
         for _ in range(len(self.soon)):

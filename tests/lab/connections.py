@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lab import Lab, podman
-from tests.lab.runtimes import rootfs
+from lab import Lab, podman, rootfs
 from tests.lab.waiting import eventually
 from wakeport.units import names
 

@@ -38,6 +38,22 @@ def test_a_small_run_prints_its_tables_and_writes_every_round(
     assert served == {"recipe": 20, "web": 20, "classic": 20, "dozing": 20}
 
 
+def test_runtimes_are_measured_beside_their_own_bare_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bench.json"
+    main(["runtimes", "--rounds", "1", "--only", "nspawn", "lxc", "unit", "--json", str(file)])
+    told = capsys.readouterr().out
+    (only_round,) = json.loads(file.read_text())["runtimes"]["rounds"]
+    for runtime in ("nspawn", "lxc", "unit"):
+        assert f"| wakeport, {runtime} " in told
+        assert only_round[f"{runtime}-bare"]["seconds"] > 0
+        stages = only_round[runtime]["stages"]
+        order = ("supervisor forked", "called", "running", "ready", "first byte")
+        assert [stages[name] for name in order] == sorted(stages[name] for name in order)
+        assert 0 < stages["proxy forked"] < stages["first byte"]
+
+
 def test_every_relay_is_measured_in_every_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, picture = tmp_path / "bench.json", tmp_path / "relay.svg"
     few = ["--rounds", "1", "--seconds", "1", "--idle", "0", "50"]

@@ -59,7 +59,7 @@ def test_a_service_that_restarts_itself_is_the_same_wake(units: Unit) -> None:
         units.kill("web")
         eventually("it is back", lambda: web.status.get("state") == "awake" and units.running() == ["web"])
         assert web.get().served
-        assert web.status["owned"]
+        eventually("it is ours", lambda: web.status["owned"])
     web.falls_asleep()
 
 

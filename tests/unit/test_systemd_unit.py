@@ -9,6 +9,7 @@ import pytest
 
 from wakeport.runtimes import network
 from wakeport.runtimes.cgroup import SERVICE
+from wakeport.runtimes.systemd.runtime import UnitRuntime
 from wakeport.runtimes.systemd.unit import Unit, object_path, seconds, stamp
 from wakeport.runtimes.unit.name import unit_of
 
@@ -140,8 +141,7 @@ def test_a_name_without_an_ending_is_a_service() -> None:
     ],
 )
 def test_the_group_of_a_service(path: str, own: str | None) -> None:
-    found = SERVICE.match(path)
-    assert (found and found[0]) == own
+    assert SERVICE.find(path) == own
 
 
 @pytest.fixture
@@ -175,3 +175,26 @@ def test_where_a_process_answers(kernel: Path, four: str, six: str, address: str
 
 def test_a_process_that_is_gone_answers_nowhere(kernel: Path) -> None:
     assert network.address(8, str(kernel)) is None
+
+
+class Placed(UnitRuntime):
+    def __init__(self) -> None:
+        """Without a conversation: this is about what the kernel shows."""
+
+
+@pytest.mark.parametrize(
+    ("name", "on_host", "placed"),
+    [
+        ("systemd", False, False),
+        ("(nginx)", False, False),
+        ("nginx", False, True),
+        ("(nginx)", True, True),
+    ],
+)
+def test_loopback_is_nobodys_address_before_the_program_runs(
+    monkeypatch: pytest.MonkeyPatch, name: str, on_host: bool, placed: bool
+) -> None:
+    """Else a port of the host would be asked, and that is the one that systemd holds."""
+    monkeypatch.setattr("wakeport.runtimes.systemd.runtime.name_of", lambda _pid: name)
+    found = unit(PrivateNetwork=not on_host)
+    assert Placed().is_in_place(found) == placed

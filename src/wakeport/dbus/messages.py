@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from wakeport.dbus.calls import MEMBER, PATH, REPLY_SERIAL, SIGNATURE
+from wakeport.dbus.calls import MEMBER, PATH, REPLY_SERIAL, SIGNAL, SIGNATURE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ MESSAGE_MAX = 1 << 20  # bytes; an answer about one unit is 300 long, the bus it
 _ORDER = {ord("l"): "<", ord("B"): ">"}
 _FIXED = dict(zip("ybnqiuxtdh", "BIhHiIqQdI", strict=True))  # D-Bus's letters and those of struct
 _STRUCT, _ENTRY = "(", "{"
+
+# For each byte order, how the numbers with these letters are read.
+_NUMBERS = {
+    order: {kind: struct.Struct(order + letter) for kind, letter in _FIXED.items()}
+    for order in _ORDER.values()
+}
 
 
 class Malformed(ValueError):
@@ -54,6 +60,11 @@ def message_size(start: bytes) -> int:
     return int(size)
 
 
+def is_signal(message: bytes) -> bool:
+    """Told by its begin alone."""
+    return message[1] == SIGNAL
+
+
 def parse(message: bytes) -> Message:
     """One whole message. Raises Malformed."""
     try:
@@ -77,7 +88,7 @@ class _Reader:
 
     def __init__(self, message: bytes, order: str) -> None:
         self.message = message
-        self.order = order
+        self.numbers = _NUMBERS[order]
         self.at = 1  # the byte order has been read
 
     def align(self, boundary: int) -> None:
@@ -87,11 +98,11 @@ class _Reader:
         """One value of one complete type. Raises what parse() turns into Malformed."""
         first = kind[0]
         if first in _FIXED:
-            return self._fixed(_FIXED[first])
+            return self._fixed(first)
         if first in "so":
-            return self._text(self._fixed("I"))
+            return self._text(self._fixed("u"))
         if first == "g":
-            return self._text(self._fixed("B"))
+            return self._text(self._fixed("y"))
         if first == "v":
             [inner] = _split(self.read("g"))
             return self.read(inner)
@@ -100,10 +111,11 @@ class _Reader:
         self.align(8)
         return [self.read(one) for one in _split(kind[1:-1])]
 
-    def _fixed(self, letter: str) -> Any:
-        self.align(struct.calcsize(f"={letter}"))
-        [value] = struct.unpack_from(self.order + letter, self.message, self.at)
-        self.at += struct.calcsize(f"={letter}")
+    def _fixed(self, kind: str) -> Any:
+        number = self.numbers[kind]
+        self.at += -self.at % number.size
+        [value] = number.unpack_from(self.message, self.at)
+        self.at += number.size
         return value
 
     def _text(self, size: int) -> str:
@@ -114,7 +126,7 @@ class _Reader:
         return text.decode()
 
     def _array(self, element: str) -> list[Any]:
-        size = self._fixed("I")
+        size = self._fixed("u")
         self.align(_alignment(element))
         end = self.at + size
         if end > len(self.message):

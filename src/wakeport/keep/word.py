@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 from wakeport.lease import FOR_EVER, KEEP_UNTIL, KEPT_UNTIL, Decoder, Malformed, Message, encode
+from wakeport.light import socket
 
 SAY_AGAIN_AFTER = 2.0  # seconds without an answer; a supervisor that changes to a newer one may have lost it
 BETWEEN = 0.25  # seconds before the next try where nobody listens, or a supervisor has just ended

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
-from collections.abc import Callable
 
 from wakeport.lease import Malformed, Message
+from wakeport.light import socket
 from wakeport.loop import BROKEN, WRITE, Loop, Timer, now
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 Address = tuple[str, int] | tuple[str]  # of a TCP or UDP port, or the path of a Unix socket

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import errno
 import resource
-import socket
-from collections.abc import Callable
 
+from wakeport.light import socket
 from wakeport.loop import READ, Loop
 from wakeport.proxy.leg import tune
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ACCEPT_BURST = 64  # clients a turn, so that a crowd at the door does not starve those who are inside
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
-
+from wakeport.light import socket
 from wakeport.loop import Loop
 from wakeport.proxy.options import Listener
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wakeport.proxy.dialer import Address
     from wakeport.proxy.udp.datagrams import Datagrams
     from wakeport.proxy.udp.flow import Flow

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import select
-import socket
-from collections.abc import Callable
 
+from wakeport.light import socket
 from wakeport.loop import READ, Loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PEEK = 16_384  # bytes; a TLS record has no more, and an HTTP head of more is refused by most servers
 

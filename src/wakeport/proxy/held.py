@@ -4,16 +4,16 @@ when they have waited too long.
 
 from __future__ import annotations
 
-import socket
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-
+from wakeport.light import socket
+from wakeport.light.collections import OrderedDict
 from wakeport.loop import Loop, Timer, now
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from wakeport.proxy.glance import Glance
 
 FOR_EVER = float("inf")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 
+from wakeport.light import socket
 from wakeport.loop import Loop
 
 # A peer that vanished (no FIN, no RST: a pulled cable, a dead NAT entry) is gone after

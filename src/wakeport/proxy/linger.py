@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from wakeport.loop import Loop, Timer, now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # A client that opens one connection after another would otherwise make two messages of each.
 RELEASE_AFTER = 0.1  # seconds

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from wakeport.activation import notify, passed_fds
+from wakeport.light import signal
 from wakeport.loop import Loop
 from wakeport.proxy import leg, options, pipe
 from wakeport.proxy.door import capacity_within, inherited_listeners, raise_descriptor_limit

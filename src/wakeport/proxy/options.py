@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
+
+from wakeport.light import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

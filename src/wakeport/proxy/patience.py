@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from wakeport.loop import Loop, Timer, now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # The supervisor ends its own wait at ready_within and says why. Only where it cannot does this one
 # count, and it must not forestall the better reason.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-
 from wakeport.lease import AWAKE, DOZING, FAILED, STOPPING, Message
 from wakeport.lease_holder import LeaseHolder
+from wakeport.light import socket
 from wakeport.loop import Loop
 from wakeport.proxy.dialer import Address, Dialer, targets_from
 from wakeport.proxy.door import Client, Door

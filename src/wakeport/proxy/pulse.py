@@ -11,14 +11,17 @@ of 3 s (Linux 6). So the kernel is asked, now and then, when it last heard from 
 
 from __future__ import annotations
 
-import socket
 import struct
 import time
-from collections.abc import Callable, Iterable
 
+from wakeport.light import socket
 from wakeport.loop import Loop
 from wakeport.proxy import leg
 from wakeport.proxy.relay import Relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 SWEEP_EVERY = 30.0  # seconds
 

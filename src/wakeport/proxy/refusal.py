@@ -7,14 +7,17 @@ says what a client gets instead of the container, it gets that.
 from __future__ import annotations
 
 import select
-import socket
-from collections.abc import Callable
 
 from wakeport.lease import Malformed, Message
+from wakeport.light import socket
 from wakeport.loop import READ, Loop, Timer, now
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
 from wakeport.proxy.http_answer import PEEK, service_unavailable, speaks_http
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Seconds. A client that speaks first does so within a round trip, and where its first packet is lost sends it
 # again after 200 ms and that round trip, RFC 6298. One of a crowd on a busy machine took longer than 0.2.

@@ -11,12 +11,15 @@ an answer for a whole one.
 from __future__ import annotations
 
 import select
-import socket
-from collections.abc import Callable
 
+from wakeport.light import socket
 from wakeport.loop import BROKEN, READ, WRITE, Loop
 from wakeport.proxy import leg
 from wakeport.proxy.pipe import Pipe, Pipes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHUNK = 65536  # bytes; what one direction may keep in this process while its receiver is slow
 

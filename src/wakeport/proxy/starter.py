@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import os
 import select
-import signal
-import socket
 import sys
 
 from wakeport.activation import FIRST_FD, listening_fds, notify
 from wakeport.lease import AWAKE, DOZING, FAILED, STOPPING, Message
 from wakeport.lease_holder import LeaseHolder
+from wakeport.light import signal, socket
 from wakeport.loop import READ, Loop, Timer
 from wakeport.proxy import options
 from wakeport.proxy.dialer import Address, targets_from

@@ -6,17 +6,17 @@ Loaded only where a service says how much has to pass (`counts=BYTES/SECONDS`).
 from __future__ import annotations
 
 import select
-from collections import deque
-from collections.abc import Callable, Mapping
 
 from wakeport.lease import DOZING
 from wakeport.lease_holder import LeaseHolder
+from wakeport.light.collections import deque
 from wakeport.loop import Loop, now
 from wakeport.proxy.pulse import said_ago
 from wakeport.proxy.relay import Relay, Side
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 LOOK_EVERY = 1.0  # seconds; what is decided on it is decided so late at most

@@ -5,12 +5,10 @@ Nobody else is asked, and no capability is needed: proc(5), /proc/PID/net. `root
 
 from __future__ import annotations
 
-import re
-
 LOOPBACK = "127.0.0.1"
 
 # In fib_trie: an address on a line, and behind it on the next that it is the machine's own.
-_LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
+_ADDRESS, _LOCAL = "|-- ", "/32 host LOCAL"
 
 # The latter a machine gives itself where nobody else does, or until somebody does, RFC 3927.
 _LOOPBACKS, _LINK_LOCAL = "127.", "169.254."
@@ -30,9 +28,20 @@ def address(pid: int, root: str = "") -> str | None:
 
 
 def _addresses(pid: str, root: str) -> list[str]:
-    found = _LOCAL.findall(_read(f"{root}/proc/{pid}/net/fib_trie"))
-    known = [one for one in dict.fromkeys(found) if not one.startswith((_LOOPBACKS, _LINK_LOCAL))]
-    return known + list(_addresses6(_read(f"{root}/proc/{pid}/net/if_inet6")))
+    found = _addresses4(_read(f"{root}/proc/{pid}/net/fib_trie"))
+    return list(found) + list(_addresses6(_read(f"{root}/proc/{pid}/net/if_inet6")))
+
+
+def _addresses4(text: str) -> dict[str, None]:
+    found: dict[str, None] = {}
+    before = ""
+    for line in text.splitlines():
+        if line.lstrip().startswith(_LOCAL):
+            address = before.partition(_ADDRESS)[2].strip()
+            if address and not address.startswith((_LOOPBACKS, _LINK_LOCAL)):
+                found[address] = None
+        before = line
+    return found
 
 
 def _addresses6(text: str) -> dict[str, None]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 
+from wakeport.light import signal
 from wakeport.loop import Loop
 from wakeport.runtimes.problems import Refused
 
@@ -42,6 +42,15 @@ async def process_ended(loop: Loop, pid: int) -> None:
         await loop.readable(fd)
     finally:
         os.close(fd)
+
+
+def name_of(pid: int, root: str = "") -> str:
+    """What the kernel calls a process, proc(5); empty where it has ended."""
+    try:
+        with open(f"{root}/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return ""
 
 
 def ids(pid: int) -> tuple[int, int]:

@@ -13,8 +13,9 @@ from wakeport.runtimes.cgroup import NAMED_BY_ID, group_of, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator
+
+    from wakeport.runtimes.cgroup import OwnGroup
 
 STEP = 16 * 1024 * 1024  # bytes; some 20 ms to zram, and so long nobody who comes is heard
 WORTH_A_STEP = 1024 * 1024  # bytes; what is left of a process is mostly page tables and the like
@@ -24,7 +25,7 @@ class CannotReclaim(Exception):
     """Why its memory stays, for people."""
 
 
-def steps(pid: int, root: str = "", own: re.Pattern[str] = NAMED_BY_ID) -> Iterator[None]:
+def steps(pid: int, root: str = "", own: OwnGroup = NAMED_BY_ID) -> Iterator[None]:
     """Push out a piece at each step, until no more goes. Raises CannotReclaim before the first."""
     directory = _group(pid, root, own)
     before, left = None, _charged(directory)
@@ -39,7 +40,7 @@ def steps(pid: int, root: str = "", own: re.Pattern[str] = NAMED_BY_ID) -> Itera
         yield
 
 
-def memory_of(pid: int, root: str = "", own: re.Pattern[str] = NAMED_BY_ID) -> int:
+def memory_of(pid: int, root: str = "", own: OwnGroup = NAMED_BY_ID) -> int:
     """What it has now, in bytes; 0 where that is not known."""
     found = usage(pid, root, own)
     return found.memory or 0 if found is not None else 0
@@ -54,7 +55,7 @@ def _charged(directory: str) -> int:
         return 0
 
 
-def _group(pid: int, root: str, own: re.Pattern[str]) -> str:
+def _group(pid: int, root: str, own: OwnGroup) -> str:
     with open(f"{root}/proc/swaps", encoding="utf-8") as file:
         if len(file.readlines()) < 2:  # a heading, and a line for each; proc(5)
             raise CannotReclaim("this machine has no swap to push it to (zram is enough)")

@@ -16,10 +16,10 @@ One entry a change, with these fields:
 
 from __future__ import annotations
 
-import json
 import time
 
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
+from wakeport.light import json
 from wakeport.loop import Loop, Timer, now
 from wakeport.runtimes.cgroup import cpu_seconds, usage
 from wakeport.supervisor.journal import write

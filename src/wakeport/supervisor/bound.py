@@ -8,8 +8,9 @@ the process, without any capability.
 
 from __future__ import annotations
 
-import socket
 import struct
+
+from wakeport.light import socket
 
 UNCONNECTED = "07"  # TCP_CLOSE, include/net/tcp_states.h: a UDP socket that has no peer
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable
 
 from wakeport.loop import Future, Loop, Task, any_of, now
 from wakeport.runtimes.changes import FROZEN, LISTENING, THAWED
@@ -12,6 +10,8 @@ from wakeport.runtimes.problems import RuntimeProblem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wakeport.runtimes.container import Container
     from wakeport.runtimes.interface import Runtime
 
@@ -28,8 +28,10 @@ async def follow_output(
 ) -> None:
     """Copy the container's output to the journal, to the last line; a gap is filled from its log."""
     while True:
-        with contextlib.suppress(RuntimeProblem):
+        try:
             await runtime.copy_output(container, since, STDOUT)
+        except RuntimeProblem:
+            pass  # it is away
         since = time.time()
         pause = loop.spawn(loop.sleep(RETRY_AFTER))
         await any_of(ended, pause)
@@ -59,8 +61,10 @@ class Changes:
     async def follow(self) -> None:
         """Listen for as long as the loop runs."""
         while True:
-            with contextlib.suppress(RuntimeProblem):
+            try:
                 await self.runtime.changes(self._hear)
+            except RuntimeProblem:
+                pass  # it is away
             self.told.discard(LISTENING)
             if not self.deaf:
                 self.deaf, self.since = True, now()

@@ -5,7 +5,7 @@ https://systemd.io/JOURNAL_NATIVE_PROTOCOL, which systemd declares stable.
 
 from __future__ import annotations
 
-import socket
+from wakeport.light import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

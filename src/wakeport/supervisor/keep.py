@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 
 from wakeport.lease import CALENDAR, FOR_EVER
 from wakeport.loop import Loop, Timer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 HAND = "hand"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import Callable
 
 from wakeport.lease import KEEP_UNTIL, KEPT_UNTIL, WATCHER, Decoder, Malformed, Message, encode
+from wakeport.light import socket
 from wakeport.loop import BROKEN, READ, Future, Loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ACCEPT_AT_ONCE = 64  # connections a turn of the loop, so that a crowd does not starve the rest
 

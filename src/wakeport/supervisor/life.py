@@ -6,12 +6,11 @@ container's end) only sets a future that the task waits for.
 
 from __future__ import annotations
 
-import signal
-import socket
 import sys
 import time
 
 from wakeport.activation import listening_fds
+from wakeport.light import signal, socket
 from wakeport.loop import Future, Loop, any_of, now
 from wakeport.runtimes.choice import open_runtime
 from wakeport.runtimes.problems import RuntimeProblem

@@ -7,10 +7,10 @@ and our container is started when all of them are awake.
 from __future__ import annotations
 
 import os
-import socket
 
 from wakeport.lease import AWAKE, FAILED, STOPPING, Message
 from wakeport.lease_holder import LeaseHolder
+from wakeport.light import socket
 from wakeport.loop import Future, Loop, any_of, now
 
 TYPE_CHECKING = False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 
+from wakeport.light import socket
 from wakeport.loop import Future, Loop
 from wakeport.runtimes.problems import Refused
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
 from wakeport.activation import notify
+from wakeport.light import json
 from wakeport.loop import Loop, Timer
 from wakeport.supervisor.options import Options
 

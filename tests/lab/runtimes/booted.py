@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lab import images
-from tests.lab.runtimes import rootfs
+from lab import images, nspawn, rootfs
 from tests.lab.runtimes.nspawn import Nspawn
 
 SERVED = "web.service"
@@ -50,7 +49,7 @@ class Booted(Nspawn):
         self.write(f"{inside}/etc/nginx/nginx.conf", settings)
         self.write(f"{inside}/usr/share/nginx/html/index.html", images.PAGE.rstrip("\n"))
         self.write(
-            self._settings(name), "[Exec]", "Boot=yes", "PrivateUsers=no", *exec_, "[Network]", network
+            nspawn.settings_file(name), "[Exec]", "Boot=yes", "PrivateUsers=no", *exec_, "[Network]", network
         )
         self.reload()
 

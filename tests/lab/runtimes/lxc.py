@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.lab.runtimes import DIES_AT_ONCE, rootfs
+from lab import lxc, rootfs
+from tests.lab.runtimes import DIES_AT_ONCE
 from tests.lab.runtimes.template import Instances, stop_timeout
 
 
@@ -17,20 +18,9 @@ class Lxc(Instances):
         address = self.make_root(name, image)
         # What lxc-stop sends to what runs inside; it waits a minute for its end.
         signal = "SIGKILL" if DIES_AT_ONCE in options else "SIGTERM"
+        program = rootfs.program(self.lab, self.root(name), image, command)
         self.write(
-            f"{self._home(name)}/config",
-            f"lxc.uts.name = {name}",
-            f"lxc.rootfs.path = dir:{self.root(name)}",
-            f"lxc.init.cmd = {rootfs.program(self.lab, self.root(name), image, command)}",
-            *(f"lxc.environment = {key}={value}" for key, value in rootfs.ENVIRONMENT.items()),
-            "lxc.mount.auto = proc:mixed sys:mixed",
-            "lxc.pty.max = 16",
-            f"lxc.console.logfile = {self._home(name)}/console.log",
-            *("lxc.net.0.type = veth", "lxc.net.0.flags = up", "lxc.net.0.name = eth0"),
-            f"lxc.net.0.link = {rootfs.BRIDGE}",
-            f"lxc.net.0.ipv4.address = {address}/24",
-            f"lxc.net.0.ipv4.gateway = {rootfs.NETWORK}.1",
-            f"lxc.signal.halt = {signal}",
+            f"{lxc.home(name)}/config", *lxc.config(name, self.root(name), address, program, halt=signal)
         )
         settings = ["[Service]", "LimitNOFILE=infinity"]
         if seconds := stop_timeout(options):
@@ -46,7 +36,7 @@ class Lxc(Instances):
         rootfs.host_path(self.lab, self.drop_in(name)).unlink(missing_ok=True)
         self.reload()
         self.drop_root(name)
-        self.lab.run(["rm", "-rf", self._home(name)])
+        self.lab.run(["rm", "-rf", lxc.home(name)])
 
     def start(self, name: str) -> None:
         self.do("start", name)
@@ -60,9 +50,9 @@ class Lxc(Instances):
 
     def rename(self, old: str, new: str) -> None:
         """Its config is what makes a container."""
-        home = rootfs.host_path(self.lab, self._home(new))
+        home = rootfs.host_path(self.lab, lxc.home(new))
         home.mkdir(exist_ok=True)
-        (rootfs.host_path(self.lab, self._home(old)) / "config").rename(home / "config")
+        (rootfs.host_path(self.lab, lxc.home(old)) / "config").rename(home / "config")
 
     def run_in(self, name: str, *command: str) -> str:
         return self.lab.run(["lxc-attach", f"--name={name}", "--", *command]).stdout
@@ -74,13 +64,10 @@ class Lxc(Instances):
         return int(self._info(name, "--pid"))
 
     def group(self, name: str) -> Path:
-        return self.lab.root / f"sys/fs/cgroup/lxc.payload.{name}"
+        return self.lab.root / "sys/fs/cgroup" / lxc.group(name)
 
     def root(self, name: str) -> str:
         return f"/run/test-roots/lxc-{name}"
 
     def _info(self, name: str, what: str) -> str:
         return self.lab.run(["lxc-info", "--no-humanize", what, f"--name={name}"], check=False).stdout.strip()
-
-    def _home(self, name: str) -> str:
-        return f"/var/lib/lxc/{name}"

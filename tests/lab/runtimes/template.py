@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from lab import Lab
+from lab import Lab, rootfs
 from tests.lab.homes import OfSystem
-from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
+from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT
 from tests.lab.waiting import eventually
 
 _NUMBERS = itertools.count(2)

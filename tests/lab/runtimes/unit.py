@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import Lab
+from lab import Lab, rootfs, unit
 from tests.lab.homes import Home, OfSystem
-from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
+from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT
 from tests.lab.waiting import eventually
 from wakeport.quoting import command as quoted
 
@@ -27,21 +27,9 @@ class Unit:
     def create(self, name: str, *options: str, image: str = "nginx", command: Sequence[str] = ()) -> None:
         number = next(_NUMBERS) % 250 + 2
         self.made[name] = f"test{number}"
-        root = self._root(name)
-        rootfs.layer(self.lab, image, self.made[name], root)
+        rootfs.layer(self.lab, image, self.made[name], unit.root(name))
         network = rootfs.namespace(self.lab, self.made[name], number)
-        lines = [
-            "[Service]",
-            f"RootDirectory={root}",
-            "MountAPIVFS=yes",
-            # nginx opens /dev/stderr, which a socket to the journal does not take.
-            f"StandardOutput=append:/run/test-output-{name}",
-            f"StandardError=append:/run/test-output-{name}",
-            f"NetworkNamespacePath={network}",
-            "LimitNOFILE=infinity",
-            f"Environment={' '.join(f'{key}={value}' for key, value in rootfs.ENVIRONMENT.items())}",
-            f"ExecStart={quoted(*(command or rootfs.COMMANDS[image]))}",
-        ]
+        lines = unit.service(name, network, quoted(*(command or rootfs.COMMANDS[image])))
         for option in options:
             if option == DIES_AT_ONCE:
                 lines.append("KillSignal=SIGKILL")
@@ -71,7 +59,7 @@ class Unit:
         if name in self.made:
             known = self.made.pop(name)
             rootfs.drop_namespace(self.lab, known)
-            rootfs.drop_layer(self.lab, known, self._root(name))
+            rootfs.drop_layer(self.lab, known, unit.root(name))
 
     def start(self, name: str) -> None:
         self._do("start", name)
@@ -133,9 +121,6 @@ class Unit:
 
     def _unit(self, name: str) -> str:
         return f"{name}.service"
-
-    def _root(self, name: str) -> str:
-        return f"/run/test-roots/{name}"
 
     def _file(self, name: str) -> Path:
         return self.lab.root / "etc/systemd/system" / self._unit(name)

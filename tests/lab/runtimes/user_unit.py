@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import Lab, user
+from lab import Lab, rootfs, user
 from tests.lab.homes import OfUser
-from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT, rootfs
+from tests.lab.runtimes import DIES_AT_ONCE, STOP_TIMEOUT
 from tests.lab.runtimes.unit import Unit
 from wakeport.quoting import command as quoted
 

@@ -6,8 +6,6 @@ none of whose listeners asks for either has no entrance, and imports none of thi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from wakeport.loop import Loop
 from wakeport.proxy.admission.introductions import Introductions
 from wakeport.proxy.admission.networks import Networks
@@ -16,6 +14,10 @@ from wakeport.proxy.admission.threshold import Threshold
 from wakeport.proxy.door import Client
 from wakeport.proxy.options import Listener
 from wakeport.proxy.refusal import Refusals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Entrance:

@@ -7,14 +7,16 @@ give himself any address.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from wakeport.loop import Loop, Timer
 from wakeport.proxy import leg
 from wakeport.proxy.admission.networks import Networks
 from wakeport.proxy.admission.proxy_header import Header, Malformed, parse
 from wakeport.proxy.door import Client
 from wakeport.proxy.glance import Glance
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # The specification asks senders to send it with their first segment: this is one retransmission and more.
 HEADER_WITHIN = 5.0  # seconds

@@ -5,8 +5,12 @@ The ipaddress module would do, for 5 ms at wake (measured).
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterable
+from wakeport.light import socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 UNIX = "unix"  # every client of a Unix socket: it has no address
 

@@ -5,9 +5,9 @@ Both versions, both ways: https://www.haproxy.org/download/2.6/doc/proxy-protoco
 
 from __future__ import annotations
 
-import socket
 import struct
 
+from wakeport.light import socket
 from wakeport.proxy.admission.networks import pack, unpack
 
 TYPE_CHECKING = False

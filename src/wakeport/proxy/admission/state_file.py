@@ -5,9 +5,8 @@ The supervisor publishes its state in a file, which it replaces atomically: read
 
 from __future__ import annotations
 
-import json
-
 from wakeport.lease import AWAKE
+from wakeport.light import json
 
 SIZE_MAX = 1_048_576  # bytes; a thousand clients by name, and a few facts, are a twentieth of it
 

@@ -5,9 +5,7 @@ They hold no lease. What they send is only looked at: the target gets every byte
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
-
+from wakeport.light import socket
 from wakeport.loop import Loop, Timer
 from wakeport.proxy import leg
 from wakeport.proxy.admission.rules import CLOSE, RESET, WAKE, Rules
@@ -15,6 +13,10 @@ from wakeport.proxy.door import Client
 from wakeport.proxy.glance import PEEK, Glance
 from wakeport.proxy.http_answer import fixed
 from wakeport.proxy.refusal import Refusals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # A client that speaks first does so within a round trip; a person at a keyboard takes a little longer.
 SILENCE_MAX = 30.0  # seconds

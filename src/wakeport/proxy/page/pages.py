@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
 
 from wakeport.lease import AWAKE, DOZING, STOPPING, WAKING, Message
 from wakeport.loop import Loop, now
@@ -22,6 +21,10 @@ from wakeport.proxy.page.pieces import Template
 from wakeport.proxy.page.stream import PageStream
 from wakeport.proxy.page.text import BUILT_IN
 from wakeport.proxy.refusal import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RETRY_AFTER = 5.0  # seconds; for programs that got the page all the same, since nobody knows better yet
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import select
-import socket
-from collections.abc import Callable
 
+from wakeport.light import socket
 from wakeport.loop import READ, WRITE, Loop, Timer
 from wakeport.proxy import leg
 from wakeport.proxy.door import Client
@@ -13,6 +12,8 @@ from wakeport.proxy.page import pieces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wakeport.proxy.page.pages import Stage
     from wakeport.proxy.page.pieces import Template
 

@@ -12,10 +12,9 @@ Each further message brings descriptors, and says the number of its first one.
 from __future__ import annotations
 
 import array
-import json
 import os
-import socket
 
+from wakeport.light import json, socket
 from wakeport.proxy import leg
 
 TYPE_CHECKING = False

@@ -11,10 +11,10 @@ Loaded only after SIGTERM. The other half is takeover.py.
 from __future__ import annotations
 
 import select
-import socket
 import sys
 
 from wakeport.activation import await_notified, store
+from wakeport.light import socket
 from wakeport.proxy.door import Client
 from wakeport.proxy.refusal import Failure
 from wakeport.proxy.relay import Relay, Side

@@ -9,11 +9,11 @@ Loaded only after SIGTERM.
 from __future__ import annotations
 
 import os
-import socket
 import time
 
 from wakeport.dbus import messages
 from wakeport.dbus.calls import BEGIN, ERROR, METHOD_RETURN, call, greeting
+from wakeport.light import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

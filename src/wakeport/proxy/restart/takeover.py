@@ -5,10 +5,10 @@ Loaded only where systemd passes a box.
 
 from __future__ import annotations
 
-import socket
 import sys
 
 from wakeport.activation import forget_stored
+from wakeport.light import socket
 from wakeport.loop import READ, WRITE
 from wakeport.proxy import leg
 from wakeport.proxy.dialer import address_from

@@ -8,9 +8,8 @@ A datagram costs 5.5 us of processor time with many under way, 9 us alone (measu
 
 from __future__ import annotations
 
-import socket
-from collections import OrderedDict
-
+from wakeport.light import socket
+from wakeport.light.collections import OrderedDict
 from wakeport.loop import READ, Loop, Timer, now
 from wakeport.proxy.udp import packet_info
 from wakeport.proxy.udp.flow import Flow

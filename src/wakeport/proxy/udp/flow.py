@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-
+from wakeport.light import socket
 from wakeport.loop import READ, Loop
 from wakeport.proxy import leg
 from wakeport.proxy.udp.packet_info import Ancillary, answers_from

@@ -7,7 +7,7 @@ the other in control messages: IP_PKTINFO in ip(7), IPV6_PKTINFO in RFC 3542, se
 
 from __future__ import annotations
 
-import socket
+from wakeport.light import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

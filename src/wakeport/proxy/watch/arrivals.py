@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
-import socket
-from collections.abc import Callable
 
+from wakeport.light import signal, socket
 from wakeport.loop import Loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ARRIVED = (signal.SIGIO,)
 

@@ -8,9 +8,9 @@ then wait in accept(2).
 from __future__ import annotations
 
 import os
-import socket
 
 from wakeport.activation import store
+from wakeport.light import socket
 
 
 class Blocking:

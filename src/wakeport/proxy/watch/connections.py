@@ -6,8 +6,9 @@ few hundred connections); the kernel picks those of one port out of all.
 
 from __future__ import annotations
 
-import socket
 import struct
+
+from wakeport.light import socket
 
 SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
 BY_FAMILY = 20  # SOCK_DIAG_BY_FAMILY

@@ -11,13 +11,11 @@ socket whose program runs, all is well in its eyes (socket.c, socket_enter_runni
 from __future__ import annotations
 
 import select
-import signal
-import socket
-from functools import partial
 
 from wakeport.activation import notify, passed_fds
 from wakeport.lease import AWAKE, DOZING, FAILED, STOPPING, WATCHER, Message
 from wakeport.lease_holder import LeaseHolder
+from wakeport.light import signal, socket
 from wakeport.loop import READ, Loop, Timer, now
 from wakeport.proxy import options
 from wakeport.proxy.door import Client, Door, capacity_within, inherited_listeners, raise_descriptor_limit
@@ -29,6 +27,10 @@ from wakeport.proxy.reports import REPORT_MAX
 from wakeport.proxy.watch.arrivals import Arrivals
 from wakeport.proxy.watch.blocking import Blocking
 from wakeport.proxy.watch.connections import Connections
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Seconds between two looks at who is there, while somebody is. Nobody tells when a connection ends; and
 # while somebody is there, nobody need tell that another has come.
@@ -217,13 +219,16 @@ class Watcher:
         self.door.open()
         for index, listener in enumerate(self.listeners):
             if index not in self.streams:
-                self.loop.watch(listener.fileno(), READ, partial(self.throw_away, listener))
+                self.loop.watch(listener.fileno(), READ, self.throwing_away(listener))
 
-    def throw_away(self, listener: socket.socket, _events: int) -> None:
-        try:
-            listener.recv(DATAGRAM_MAX, socket.MSG_DONTWAIT)
-        except OSError:
-            return
+    def throwing_away(self, listener: socket.socket) -> Callable[[int], None]:
+        def throw_away(_events: int) -> None:
+            try:
+                listener.recv(DATAGRAM_MAX, socket.MSG_DONTWAIT)
+            except OSError:
+                return
+
+        return throw_away
 
     def admit(self, client: Client) -> None:
         assert self.failure is not None, "the door is shut before that"

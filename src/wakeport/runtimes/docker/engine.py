@@ -6,9 +6,7 @@ A connection a call. No version is sent: the Engine then speaks its newest. Vers
 
 from __future__ import annotations
 
-import json
-import socket
-
+from wakeport.light import json, socket
 from wakeport.loop import Loop
 from wakeport.runtimes.docker.begin import SOCKET
 from wakeport.runtimes.problems import Missing, Refused, RuntimeProblem, Unreachable

@@ -5,8 +5,7 @@ https://github.com/compose-spec/compose-go, "labels"; no `docker compose` is nee
 
 from __future__ import annotations
 
-import json
-
+from wakeport.light import json
 from wakeport.runtimes.docker.container import Inspected
 from wakeport.runtimes.docker.engine import Engine, quoted
 from wakeport.runtimes.docker.look import asked

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import socket
-
+from wakeport.light import json, socket
 from wakeport.loop import Loop, now
 from wakeport.runtimes.changes import (
     ENDED,

@@ -6,6 +6,13 @@ lxc.cgroup.relative. Before LXC 4 it was "/lxc/web".
 
 from __future__ import annotations
 
-import re
+from wakeport.runtimes.cgroup import OwnGroup
 
-PAYLOAD = re.compile(r"(?:/(?!\.\./)[^/]+)*?/lxc(?:\.payload\.|/)[^/]+(?=/|$)")
+PREFIX = "lxc.payload."
+
+
+def _is_payload(parts: list[str]) -> bool:
+    return (parts[-1].startswith(PREFIX) and parts[-1] != PREFIX) or parts[-2:-1] == ["lxc"]
+
+
+PAYLOAD = OwnGroup(_is_payload, outermost=True)

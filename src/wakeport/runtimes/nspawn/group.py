@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from wakeport.runtimes.cgroup import OwnGroup, is_service
 
-PAYLOAD = re.compile(r"(?:/(?!\.\./)[^/]+)*/[^/]+\.service/payload(?=/|$)")
+
+def _is_payload(parts: list[str]) -> bool:
+    return parts[-1] == "payload" and is_service(parts[:-1])
+
+
+PAYLOAD = OwnGroup(_is_payload)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 
 from wakeport.loop import Future, Loop
@@ -103,6 +102,7 @@ class Runtime(DockerRuntime):
 
     async def _was_out_of_memory(self) -> bool:
         """There is no event for that."""
-        with contextlib.suppress(RuntimeProblem):
+        try:
             return (await self.look()).out_of_memory
-        return False
+        except RuntimeProblem:
+            return False

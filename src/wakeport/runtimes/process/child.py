@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import time
 
+from wakeport.light import signal
 from wakeport.loop import READ, Future, Loop
 
 
@@ -27,8 +26,10 @@ class Child:
         """To it and to whom it has started, as far as they have stayed in its group."""
         if not self.over.done:
             # A group of which all have become another user's is not ours to signal.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            try:
                 os.killpg(self.pid, signum)
+            except (ProcessLookupError, PermissionError):
+                return
 
     async def end(self) -> None:
         await self.over

@@ -6,10 +6,9 @@ started it (`wakeport try`) ends the program, and the successor starts it anew.
 
 from __future__ import annotations
 
-import re
-import signal
-
+from wakeport.light import signal
 from wakeport.loop import Future, Loop
+from wakeport.runtimes.cgroup import OwnGroup
 from wakeport.runtimes.changes import ENDED, KILLED, LISTENING, ORDERED, STARTED
 from wakeport.runtimes.container import Container
 from wakeport.runtimes.network import LOOPBACK
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 class Program(Container):
     # It is in a group with whoever has started `wakeport try`, whose figures are not its own.
-    group = re.compile(r"(?!)")
+    group = OwnGroup(lambda _parts: False)
 
     def __init__(self, name: str, child: Child | None) -> None:
         self.id = self.name = name

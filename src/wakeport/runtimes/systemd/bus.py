@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from wakeport.dbus.calls import BEGIN, ERROR, METHOD_RETURN, SIGNAL, call, greeting
-from wakeport.dbus.messages import START_SIZE, Malformed, message_size, parse
+from wakeport.dbus.messages import START_SIZE, Malformed, is_signal, message_size, parse
+from wakeport.light import socket
 from wakeport.loop import READ, Future, Loop
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
 from wakeport.runtimes.systemd.begin import FORGET, MANAGER, NAME, PATH, SOCKET, START
@@ -28,7 +28,7 @@ class Bus:
 
     `raw` is a connection that begin.py has made, on which so much has been `heard`. Raises Unreachable,
     Missing or Refused.
-    `on_signal` hears of every signal, `on_end` of the end of the connection.
+    `on_signal` hears of the signals of those that `hear_of` names, `on_end` of the end of the connection.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Bus:
         self.serial = FORGET
         self.pending: dict[int, Future[Message]] = {}
         self.on_signal: list[Callable[[Message], None]] = []
+        self.marks: list[bytes] = []  # a signal without any of them is not even read
         self.on_end: list[Callable[[], None]] = []
         self.received = b""
         self.unsent = b""  # calls that wait until we are let in
@@ -95,6 +96,14 @@ class Bus:
         finally:
             for serial in asked.values():
                 self.pending.pop(serial, None)
+
+    def hear_of(self, *paths: str) -> None:
+        """Hear the signals of these objects.
+
+        systemd tells all properties of every unit that changes: to read them took a supervisor longer than
+        its interpreter's start (measured).
+        """
+        self.marks = [path.encode() + b"\0" for path in paths]
 
     def close(self) -> None:
         self._end(Unreachable("the conversation was ended"))
@@ -166,7 +175,10 @@ class Bus:
             size = message_size(self.received)
             if len(self.received) < size:
                 return
-            message, self.received = parse(self.received[:size]), self.received[size:]
+            data, self.received = self.received[:size], self.received[size:]
+            if is_signal(data) and not any(mark in data for mark in self.marks):
+                continue
+            message = parse(data)
             if message.kind in (METHOD_RETURN, ERROR) and message.answers in self.pending:
                 self.pending[message.answers].set(message)
             elif message.kind == SIGNAL:

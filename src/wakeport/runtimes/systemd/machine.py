@@ -7,21 +7,20 @@ own, and that group alone is frozen: the program has to answer systemd's watchdo
 
 from __future__ import annotations
 
-import contextlib
-import re
-
 from wakeport.loop import any_of
 from wakeport.runtimes.cgroup import group_of
 from wakeport.runtimes.changes import ORDERED
 from wakeport.runtimes.first_process import first_process
 from wakeport.runtimes.freezer import is_frozen, set_frozen, write_frozen
 from wakeport.runtimes.problems import Refused
+from wakeport.runtimes.program import name_of
 from wakeport.runtimes.systemd.runtime import UnitRuntime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wakeport.runtimes.cgroup import OwnGroup
     from wakeport.runtimes.container import Container
     from wakeport.runtimes.systemd.unit import Unit
 
@@ -29,7 +28,7 @@ NOT_THERE = 1  # what a command says for whose container there is no process; it
 LOOK_EVERY = 0.002  # seconds, for a first process that is not there yet; a look at proc costs 0.05 ms
 
 
-def below(unit: Unit, group: re.Pattern[str]) -> Unit:
+def below(unit: Unit, group: OwnGroup) -> Unit:
     """The container, by what systemd says of its unit; `group` is how its own cgroup is found."""
     unit.group = group
     unit.pid = first_process(unit.main_pid) if unit.main_pid else 0
@@ -41,7 +40,7 @@ def below(unit: Unit, group: re.Pattern[str]) -> Unit:
 class MachineRuntime(UnitRuntime):
     """`group` is how the container's own cgroup is found."""
 
-    group: re.Pattern[str]
+    group: OwnGroup
 
     def seen(self, unit: Unit) -> Unit:
         if not unit.running:
@@ -59,8 +58,15 @@ class MachineRuntime(UnitRuntime):
             changed = self.signals.changed()
             found = await self.look()
             if found.pid or not found.running:
+                self.just_seen = found
                 return fresh
-            await any_of(changed, self.loop.spawn(self.loop.sleep(LOOK_EVERY)))
+            # To ask systemd each time would take the processor from the container that starts.
+            while not (changed.done or first_process(found.main_pid)):
+                await any_of(changed, self.loop.spawn(self.loop.sleep(LOOK_EVERY)))
+
+    def is_in_place(self, unit: Unit) -> bool:
+        """Until it executes a program of its own, it is a copy of whoever watches over it."""
+        return name_of(unit.pid) not in ("", name_of(unit.main_pid))
 
     async def freeze(self, container: Container) -> None:
         directory = group_of(container.pid, own=self.group)
@@ -71,8 +77,10 @@ class MachineRuntime(UnitRuntime):
     async def thaw(self, container: Container) -> None:
         """Whoever froze it, and whether it was the container or its whole unit."""
         self.has_thawed = True
-        with contextlib.suppress(Refused):  # it was not the unit
+        try:
             await self.bus.call("ThawUnit", self.unit)
+        except Refused:
+            pass  # it was not the unit
         directory = group_of(container.pid, own=self.group)
         if directory is not None:
             await set_frozen(self.loop, directory, False)
@@ -93,8 +101,10 @@ class MachineRuntime(UnitRuntime):
         """Frozen it would not hear that it is to end, and systemd knows nothing of that."""
         directory = self.freezer.directory
         if directory is not None and is_frozen(directory):
-            with contextlib.suppress(OSError):
+            try:
                 write_frozen(directory, False)
+            except OSError:
+                pass  # it is gone
 
     async def execute(self, command: str) -> int:
         if not (await self.look()).pid:

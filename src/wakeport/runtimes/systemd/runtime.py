@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import time
 
+from wakeport.light import socket
 from wakeport.loop import Future, Loop, any_of
 from wakeport.runtimes.cgroup import group_of
 from wakeport.runtimes.container import need_address, targets_at
 from wakeport.runtimes.freezer import Freezer
-from wakeport.runtimes.network import address
+from wakeport.runtimes.network import LOOPBACK, address
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
-from wakeport.runtimes.program import ids, process_ended, run
+from wakeport.runtimes.program import ids, name_of, process_ended, run
 from wakeport.runtimes.systemd.begin import SOCKET, START, Begun
 from wakeport.runtimes.systemd.bus import Bus
 from wakeport.runtimes.systemd.signals import FORGOTTEN, Signals
@@ -28,7 +27,7 @@ BY_SYSTEMD = ("systemd-run", "--quiet", "--wait", "--collect", "--")
 
 STOP_MARGIN = 15.0  # seconds beyond the unit's own TimeoutStopSec=
 END_WITHIN = 2.0  # seconds for systemd to see that a process has ended
-LOOK_EVERY = 0.01  # seconds, for an address that is not there yet; a look costs 0.1 ms
+LOOK_EVERY = 0.002  # seconds, for an address that is not there yet; a look costs 0.1 ms
 
 
 class UnitRuntime:
@@ -59,6 +58,7 @@ class UnitRuntime:
         self.freezer = Freezer(loop, lambda word: self.signals.tell(word))
         self.has_thawed = False
         self.asked = begun is not None and begun.started
+        self.just_seen: Unit | None = None  # by `start`, for who looks behind it
 
     def unit_of(self, name: str) -> str:
         """What systemd calls it."""
@@ -73,10 +73,25 @@ class UnitRuntime:
         return unit
 
     async def address(self, unit: Unit) -> str:
-        """A network of its own may get its address a moment after its start."""
-        while (found := address(unit.pid)) is None:
+        """A network of its own may get its address a moment after its start.
+
+        Nor is its process there from the first moment on: until it has been moved, it is in the host's, where
+        another answers on its port, and that may be our own socket.
+        """
+        while True:
+            found = address(unit.pid)
+            if found is not None and (found != LOOPBACK or self.is_in_place(unit)):
+                return found
             await self.loop.sleep(LOOK_EVERY)
-        return found
+
+    def is_in_place(self, unit: Unit) -> bool:
+        """Whether its first process has the network that it is to have."""
+        if unit.on_host_network:
+            return True
+        # Before it has executed its program, systemd calls it by that one's name in parentheses, and at the
+        # very first as itself.
+        name = name_of(unit.pid)
+        return not (name == "systemd" or name.startswith("("))
 
     async def start(self) -> bool:
         begun, self.begun = self.begun, None
@@ -96,6 +111,7 @@ class UnitRuntime:
         if found.paused:
             await self.thaw(found)
             return False
+        self.just_seen = found
         return found.started_at >= stamp(int(at * 1e6))
 
     def _send_start(self) -> int:
@@ -107,6 +123,9 @@ class UnitRuntime:
         return f"it ended with status {found.exit_code}" if result == "failed" else f"the job was {result}"
 
     async def look(self, _name: str = "") -> Unit:
+        just_seen, self.just_seen = self.just_seen, None
+        if just_seen is not None:
+            return just_seen
         found = await self.bus.properties(self.path, WANTED)
         unit = self.seen(loaded(self.unit, found))
         self.signals.is_up(unit.running)
@@ -114,10 +133,11 @@ class UnitRuntime:
         return unit
 
     async def exists(self, _container_id: str) -> bool:
-        with contextlib.suppress(Missing):
+        try:
             await self.look()
-            return True
-        return False
+        except Missing:
+            return False
+        return True
 
     async def targets(self, container: Container, ports: list[str]) -> dict[str, Target]:
         assert isinstance(container, Unit), "only what was looked at has been started"

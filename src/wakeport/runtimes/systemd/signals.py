@@ -13,6 +13,7 @@ from wakeport.runtimes.changes import (
     STARTED,
 )
 from wakeport.runtimes.problems import RuntimeProblem
+from wakeport.runtimes.systemd.begin import PATH as MANAGER_PATH
 from wakeport.runtimes.systemd.bus import PROPERTIES, Bus
 from wakeport.runtimes.systemd.unit import DUMPED, EXITED, KILLED_BY_SIGNAL
 
@@ -52,6 +53,7 @@ class Signals:
         self.next: Future[None] = Future()
         self.lost: Future[None] = Future()
         self.tell: Callable[[str], None] = _to_nobody
+        bus.hear_of(MANAGER_PATH, path)
         bus.on_signal.append(self._hear)
         bus.on_end.append(self._end)
 

@@ -1,4 +1,4 @@
-"""Root file systems for runtimes that take a directory, and networks for those that make none themselves.
+"""Root file systems in a lab for runtimes that take a directory, and networks where they make none.
 
 An image is unpacked once in a lab; every container gets a writable layer of its own on top of it.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import Lab, images
+from lab import images
+from lab.machine import Lab, LabError
 
 IMAGES, LAYERS = "/run/test-images", "/run/test-layers"
 WHOLE = "/"  # no image of lab.images, but all that the lab itself has
@@ -43,7 +44,8 @@ def unpack(lab: Lab, image: str) -> str:
         with images.archive(image) as file:
             unpacking = lab.popen(["tar", "-x", "-C", f"{directory}.new"], stdin=file)
             _, errors = unpacking.communicate(timeout=120)
-        assert unpacking.returncode == 0, errors
+        if unpacking.returncode != 0:
+            raise LabError(f"the image {image} cannot be unpacked: {errors.strip()}")
         lab.run(["mv", f"{directory}.new", directory])
     return directory
 
