@@ -186,7 +186,7 @@ def exposed(one: Service, container: Container) -> list[Finding]:
 def named_on_the_host(layout: Layout, one: Service) -> list[Finding]:
     """Owners and files that have gone since, and sockets behind a listener that the proxy may not use."""
     found = [Finding(one.name, fact, hint) for fact, hint in preflight.host_mistakes(layout, one)]
-    if layout.manager.user:
+    if layout.scope.user:
         return found  # the proxy is that user
     for path in sorted({listener.to for listener in one.listener if isinstance(listener.to, str)}):
         try:

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from wakeport import user_rights
 from wakeport.finding import Finding
 from wakeport.layout import Layout
-from wakeport.manager import Manager
+from wakeport.scope import Scope
 from wakeport.socket_unit import GROUP
 from wakeport.systemd import Systemd
 
 
 def rights(layout: Layout, systemd: Systemd, runtimes: Sequence[str]) -> list[Finding]:
     """Raises OutOfReach where the user has no manager: of its services there is nothing to be said then."""
-    if layout.manager.user:
+    if layout.scope.user:
         systemd.show(["default.target"], ["ActiveState"])
-        return login(layout.manager, runtimes)
+        return login(layout.scope, runtimes)
     return [*(account_there() if layout.services() else []), *caller_may_look(layout)]
 
 
@@ -37,9 +37,9 @@ def caller_may_look(layout: Layout) -> list[Finding]:
     return [Finding("", f"you are not in the group {GROUP}", hint, wrong=False)]
 
 
-def login(manager: Manager, runtimes: Sequence[str]) -> list[Finding]:
+def login(scope: Scope, runtimes: Sequence[str]) -> list[Finding]:
     """What a user's services need that a login alone does not bring."""
-    found = user_rights.not_lingering(manager.user)
+    found = user_rights.not_lingering(scope.user)
     if "podman" in runtimes:
-        found += user_rights.without_subordinates(manager.user, int(manager.uid))
+        found += user_rights.without_subordinates(scope.user, int(scope.uid))
     return [Finding("", fact, hint, wrong=False) for fact, hint in found]

@@ -26,7 +26,7 @@ RELAYS: Final = ("/lib/systemd/systemd-socket-proxyd", "/usr/lib/systemd/systemd
 
 def _host(layout: Layout, runtime: str) -> ModuleType:
     """Raises BadInput where its manager has no such runtime."""
-    return choice.host(layout.manager.package(runtime))
+    return choice.host(layout.scope.package(runtime))
 
 
 def machine(
@@ -40,7 +40,7 @@ def machine(
     return Facts(
         programs=layout.inside(copy),
         version=wakeport.__version__,
-        manager=layout.manager,
+        scope=layout.scope,
         exposed=None if container is None else tuple(container.exposed),
         stop_timeout=_last_stop_timeout(layout, service.name)
         if container is None

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
-from wakeport.manager import SYSTEM, Manager
+from wakeport.scope import SYSTEM, Scope
 from wakeport.supervisor.account import MESSAGE_ID
 from wakeport.units import names
 
@@ -79,29 +79,29 @@ class _Piece:
         self.cpu = cpu  # seconds
 
 
-def matches(services: Iterable[str], manager: Manager = SYSTEM) -> list[str]:
+def matches(services: Iterable[str], scope: Scope = SYSTEM) -> list[str]:
     """What to ask journalctl for: nothing but the word of these services' supervisors."""
-    units = [f"{manager.unit_field}={names(service).supervisor}" for service in services]
-    return [f"MESSAGE_ID={MESSAGE_ID}", f"_UID={manager.uid}", *units]
+    units = [f"{scope.unit_field}={names(service).supervisor}" for service in services]
+    return [f"MESSAGE_ID={MESSAGE_ID}", f"_UID={scope.uid}", *units]
 
 
 def by_service(
-    written: Iterable[Raw], services: Iterable[str], manager: Manager = SYSTEM
+    written: Iterable[Raw], services: Iterable[str], scope: Scope = SYSTEM
 ) -> dict[str, list[Entry]]:
     """What is to be believed of it, for each service in the order of the journal."""
     found: dict[str, list[Entry]] = {service: [] for service in services}
     for raw in written:
         service = raw.get("WAKEPORT_SERVICE")
         if isinstance(service, str) and service in found:
-            entry = entry_of(raw, service, manager)
+            entry = entry_of(raw, service, scope)
             found[service] += [] if entry is None else [entry]
     return found
 
 
-def entry_of(raw: Raw, service: str, manager: Manager = SYSTEM) -> Entry | None:
+def entry_of(raw: Raw, service: str, scope: Scope = SYSTEM) -> Entry | None:
     """What the supervisor of `service` wrote; None where somebody else did, or where it makes no sense."""
-    written_by = (raw.get(manager.unit_field), raw.get("_UID"))
-    if written_by != (names(service).supervisor, manager.uid):
+    written_by = (raw.get(scope.unit_field), raw.get("_UID"))
+    if written_by != (names(service).supervisor, scope.uid):
         return None
     said = (raw.get("MESSAGE_ID"), raw.get("WAKEPORT_SERVICE"))
     state, boot = raw.get("WAKEPORT_STATE"), raw.get("_BOOT_ID")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from wakeport import sandbox
 from wakeport.keep.windows import Window
-from wakeport.manager import SYSTEM, Manager
 from wakeport.quoting import command
+from wakeport.scope import SYSTEM, Scope
 from wakeport.service import Service
 from wakeport.unit_file import NO_START_LIMIT, PYTHON, Unit, description
 
@@ -32,7 +32,7 @@ def timer(service: Service, lease: str) -> Unit:
     ]
 
 
-def keeper(service: Service, lease: str, lease_path: str, program: str, manager: Manager = SYSTEM) -> Unit:
+def keeper(service: Service, lease: str, lease_path: str, program: str, scope: Scope = SYSTEM) -> Unit:
     """What the timer starts: it says on the lease until when, and ends.
 
     At boot, too, when a window may be open already. Not by the timer: OnActiveSec= and OnBootSec= come
@@ -57,9 +57,9 @@ def keeper(service: Service, lease: str, lease_path: str, program: str, manager:
                 # It has waited for an answer for long.
                 ("Restart", "on-failure"),
                 ("RestartSec", "5s"),
-                *([("User", manager.group)] if manager.group else []),
-                *sandbox.within(manager, sandbox.KEEPER),
+                *([("User", scope.group)] if scope.group else []),
+                *sandbox.within(scope, sandbox.KEEPER),
             ],
         ),
-        ("Install", [("WantedBy", manager.boot_target)]),
+        ("Install", [("WantedBy", scope.boot_target)]),
     ]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from wakeport.manager import SYSTEM, Manager
+from wakeport.scope import SYSTEM, Scope
 
 
 class Layout:
     """The paths below `root`, which is for tests: what units say to each other never contains it."""
 
-    def __init__(self, root: Path = Path("/"), manager: Manager = SYSTEM) -> None:
+    def __init__(self, root: Path = Path("/"), scope: Scope = SYSTEM) -> None:
         self.root = root
-        self.manager = manager
-        self.configuration = self._at(manager.configuration)
-        self.units = self._at(manager.units)
-        self.programs = self._at(manager.programs)
-        self.run = self._at(manager.run)
+        self.scope = scope
+        self.configuration = self._at(scope.configuration)
+        self.units = self._at(scope.units)
+        self.programs = self._at(scope.programs)
+        self.run = self._at(scope.run)
 
     def settings(self, service: str) -> Path:
         return self.configuration / f"{service}.toml"
@@ -56,7 +56,7 @@ class Layout:
 
     def may_be_left(self) -> list[Path]:
         """Directories that a person's own machine may not have had before, from the inside out."""
-        return [self._at(path) for path in self.manager.made]
+        return [self._at(path) for path in self.scope.made]
 
     def _at(self, path: str) -> Path:
         return self.root / path.lstrip("/")

@@ -26,7 +26,7 @@ Mistake = tuple[str, str]  # what is, and what to do
 
 def require_root(layout: Layout, command: str) -> None:
     """Raises NoRights where the services are the system's, and the caller is not root."""
-    if not layout.manager.user and os.geteuid() != 0:
+    if not layout.scope.user and os.geteuid() != 0:
         raise NoRights(
             "only root changes the system's units",
             f"sudo {command}; or services of your own, without root: wakeport --user",
@@ -35,8 +35,8 @@ def require_root(layout: Layout, command: str) -> None:
 
 def manager_has(layout: Layout, service: Service) -> None:
     """Raises BadInput where services of this kind are the system's alone."""
-    layout.manager.package(service.runtime)
-    if layout.manager.user and service.per_connection:
+    layout.scope.package(service.runtime)
+    if layout.scope.user and service.per_connection:
         raise BadInput(*user_rights.PER_CONNECTION)
 
 
@@ -148,7 +148,7 @@ def host_fits(layout: Layout, service: Service) -> None:
 def host_mistakes(layout: Layout, service: Service) -> list[Mistake]:
     """Owners and files that the listeners name and that do not fit, each with what to do."""
     found: list[Mistake] = _unwatched() if service.pass_fd else []
-    if layout.manager.user:
+    if layout.scope.user:
         return found + user_rights.mistakes(service)
     for listener in service.listener:
         if listener.owner is not None:

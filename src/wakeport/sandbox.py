@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from wakeport.manager import Manager
+from wakeport.scope import Scope
 from wakeport.unit_file import Settings
 
 # The cheap part: together about 1 ms of a start (measured), no mount namespace.
@@ -86,8 +86,8 @@ _VAIN_FOR_USERS: Final = {
 }
 
 
-def within(manager: Manager, settings: Settings) -> Settings:
+def within(scope: Scope, settings: Settings) -> Settings:
     """What of `settings` has an effect in units of this manager."""
-    if not manager.user:
+    if not scope.user:
         return settings
     return [one for one in settings if one[0] not in _FATAL_TO_USERS | _VAIN_FOR_USERS]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from wakeport.errors import BadInput, NoRights, OutOfReach, Problem
-from wakeport.manager import SYSTEM, Manager
+from wakeport.scope import SYSTEM, Scope
 
 Properties = dict[str, str]
 
@@ -19,8 +19,8 @@ NOT_LOADED = 5  # systemctl's exit code for a unit that is not there, LSB
 class Systemd:
     """One of its managers. Its methods raise OutOfReach, NoRights, or Problem with systemctl's own words."""
 
-    def __init__(self, manager: Manager = SYSTEM) -> None:
-        self.manager = manager
+    def __init__(self, scope: Scope = SYSTEM) -> None:
+        self.scope = scope
 
     def reload(self) -> None:
         self._do("daemon-reload")
@@ -71,8 +71,8 @@ class Systemd:
         return int(found[1]) if found else 0
 
     def _do(self, verb: str, *arguments: str, known: AbstractSet[int] = frozenset()) -> str:
-        command = ["systemctl", *self.manager.options, "--no-ask-password", "--no-pager", verb, *arguments]
-        environment = os.environ | self.manager.environment
+        command = ["systemctl", *self.scope.options, "--no-ask-password", "--no-pager", verb, *arguments]
+        environment = os.environ | self.scope.environment
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", check=False, env=environment
@@ -87,7 +87,7 @@ class Systemd:
             or f"systemctl {verb} ended with {done.returncode}"
         )
         if "not been booted with systemd" in said or "Failed to connect to bus" in said:
-            raise OutOfReach(*self.manager.away)
+            raise OutOfReach(*self.scope.away)
         if "Access denied" in said or "authentication required" in said.lower():
             raise NoRights(f"systemd refuses: {said}", "run it as root, with sudo")
         raise Problem(f"systemctl {verb} {' '.join(arguments)}: {said}", "journalctl -xe tells why")

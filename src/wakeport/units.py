@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 from wakeport import keep_units, pass_fd, per_connection_units, sandbox
 from wakeport.errors import BadInput
 from wakeport.kinds import OWN
-from wakeport.manager import SYSTEM, Manager
 from wakeport.proxy_words import proxy_words
 from wakeport.quoting import command
+from wakeport.scope import SYSTEM, Scope
 from wakeport.service import Service
 from wakeport.socket_unit import client_socket, lease_socket
 from wakeport.span import decimal
@@ -42,7 +42,7 @@ class Facts(NamedTuple):
     exposed: tuple[str, ...] | None  # as in ("80/tcp",); None where there is no container to look at
     stop_timeout: int  # seconds, the container's own
     relay: str  # systemd-socket-proxyd
-    manager: Manager = SYSTEM  # whose units they are
+    scope: Scope = SYSTEM  # whose units they are
     after: tuple[str, ...] = ()  # units of the runtime, behind which the supervisor starts
     wants: tuple[str, ...] = ()  # units of the runtime that have to be there
     needs_within: float = 0.0  # seconds that the services which it needs may take to wake, before it does
@@ -130,20 +130,20 @@ def _around_one_container(service: Service, facts: Facts) -> dict[str, Unit]:
             f"systemd-socket-proxyd serves one target, and {service.name} has {len(set(behind))}",
             'use proxy = "wakeport", or one service for each target',
         )
-    called = names(service.name, facts.manager.run)
+    called = names(service.name, facts.scope.run)
     wanted: dict[str, Unit] = {}
     if service.listener:
         wanted[called.socket] = client_socket(service)
         wanted[called.proxy] = _proxy(service, called, behind, facts)
     if service.pass_fd:
         wanted[f"{facts.passed_to}.d/{pass_fd.drop_in_of(service.name)}"] = pass_fd.drop_in(called.socket)
-    wanted[called.lease] = lease_socket(service, called.lease_path, facts.manager.group)
+    wanted[called.lease] = lease_socket(service, called.lease_path, facts.scope.group)
     wanted[called.supervisor] = _supervisor(service, called, facts)
     if service.keep:
         program = f"{facts.programs}/keeper.py"
         wanted[called.keep_timer] = keep_units.timer(service, called.lease)
         wanted[called.keeper] = keep_units.keeper(
-            service, called.lease, called.lease_path, program, facts.manager
+            service, called.lease, called.lease_path, program, facts.scope
         )
     return wanted
 
@@ -160,7 +160,7 @@ def _proxy(service: Service, called: Names, behind: list[str], facts: Facts) -> 
         stop_timeout=facts.stop_timeout,
         needs_within=facts.needs_within,
         relay=facts.relay,
-        systemd=facts.manager.socket,
+        systemd=facts.scope.socket,
     )
     return [
         (
@@ -182,14 +182,12 @@ def _proxy(service: Service, called: Names, behind: list[str], facts: Facts) -> 
                 *([("Type", "exec"), ("NotifyAccess", "main")] if passes else [("Type", "notify")]),
                 ("ExecStart", command(PYTHON, "-IS", f"{facts.programs}/{program}", *words)),
                 *_COME_BACK,
-                *([("User", facts.manager.group)] if facts.manager.group else []),
+                *([("User", facts.scope.group)] if facts.scope.group else []),
                 ("LimitNOFILE", str(DESCRIPTORS)),
                 # A proxy that restarts leaves its live connections here for its successor.
                 # So does a watcher what it knows of its sockets.
                 *([("FileDescriptorStoreMax", "1")] if service.proxy == OWN else []),
-                *sandbox.within(
-                    facts.manager, sandbox.WATCHER if passes else [*sandbox.BOTH, *sandbox.PROXY]
-                ),
+                *sandbox.within(facts.scope, sandbox.WATCHER if passes else [*sandbox.BOTH, *sandbox.PROXY]),
             ],
         ),
     ]
@@ -213,9 +211,9 @@ def supervisor_command(service: Service, facts: Facts) -> list[str]:
         return []
     arguments = [
         f"name={service.name}",
-        f"runtime={facts.manager.package(service.runtime)}",
+        f"runtime={facts.scope.package(service.runtime)}",
         f"container={service.container}",
-        f"state={names(service.name, facts.manager.run).state}",
+        f"state={names(service.name, facts.scope.run).state}",
         f"ready={service.ready}",
         f"ready_within={decimal(service.ready_within.seconds)}",
         f"doze={decimal(service.doze.seconds)}",
@@ -224,7 +222,7 @@ def supervisor_command(service: Service, facts: Facts) -> list[str]:
         *(["pass_fd=yes"] if service.pass_fd else []),
         *([f"busy_cpu={service.busy.cpu.part:g}"] if service.busy.cpu else []),
         *([f"busy_check={service.busy.check}"] if service.busy.check else []),
-        *(f"needs={names(need, facts.manager.run).lease_path}" for need in service.needs),
+        *(f"needs={names(need, facts.scope.run).lease_path}" for need in service.needs),
         *(f"target={key}" for key in dict.fromkeys(targets(service, facts.exposed))),
     ]
     return [PYTHON, "-IS", f"{facts.programs}/supervisor.py", *arguments]
@@ -257,14 +255,14 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
                 ("TimeoutStopSec", str(facts.stop_timeout + STOP_MARGIN)),
                 # SIGTERM means: stop the container, then exit. Only its main process may hear it.
                 ("KillMode", "mixed"),
-                *_who_may_connect(service, facts.manager.group),
+                *_who_may_connect(service, facts.scope.group),
                 ("RuntimeDirectory", f"wakeport/{service.name}"),
                 ("RuntimeDirectoryPreserve", "yes"),
                 # The container's own output comes this way.
                 ("SyslogIdentifier", service.container),
                 ("SyslogLevelPrefix", "no"),
                 ("LogRateLimitIntervalSec", "0"),
-                *sandbox.within(facts.manager, [*sandbox.BOTH, *sandbox.SUPERVISOR]),
+                *sandbox.within(facts.scope, [*sandbox.BOTH, *sandbox.SUPERVISOR]),
             ],
         ),
     ]

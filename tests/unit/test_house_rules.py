@@ -188,6 +188,13 @@ def test_shellcheck_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_no_file_is_called_what_says_nothing() -> None:
+    nothing = {"base", "common", "helpers", "manager", "misc", "utils"}
+    found = [path for folder in ("src", "lab", "bench") for path in (ROOT / folder).rglob("*")]
+    assert found
+    assert [path for path in found if path.stem in nothing] == []
+
+
 def test_no_file_has_grown_beyond_one_question() -> None:
     long = {
         str(path.relative_to(ROOT)): lines

@@ -15,14 +15,14 @@ from wakeport import history, sandbox, units, user_rights
 from wakeport.cli.root import VERBS
 from wakeport.errors import BadInput
 from wakeport.layout import Layout
-from wakeport.manager import SYSTEM, of_user, spoken
 from wakeport.proxy.options import Options
 from wakeport.runtimes.rootless.container import RootlessInspected
+from wakeport.scope import SYSTEM, of_user, spoken
 from wakeport.service import build
 from wakeport.supervisor.account import MESSAGE_ID
 
 ANN = of_user("ann", 1001, {"HOME": "/home/ann"}, "/run/user/1001")
-FACTS = units.Facts("/home/ann/.local/lib/wakeport/1", "1", ("80/tcp",), 10, "/relay", manager=ANN)
+FACTS = units.Facts("/home/ann/.local/lib/wakeport/1", "1", ("80/tcp",), 10, "/relay", scope=ANN)
 WEB = build("web", {"runtime": "unit", "needs": ["db"], "keep": "00:00-24:00", "listener": [{"on": "8080"}]})
 
 

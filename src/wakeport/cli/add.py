@@ -141,8 +141,8 @@ def _waker(wanted: Service, places: str) -> str:
 
 
 def report(layout: Layout, wanted: Service, container: Container | None) -> None:
-    if layout.manager.user:
-        for fact, hint in user_rights.not_lingering(layout.manager.user):
+    if layout.scope.user:
+        for fact, hint in user_rights.not_lingering(layout.scope.user):
             click.echo(f"{fact}: {hint}", err=True)
     places = ", ".join(listener.on.path or f"port {listener.on}" for listener in wanted.listener)
     if container is None:
@@ -160,6 +160,6 @@ def report(layout: Layout, wanted: Service, container: Container | None) -> None
         advice = facts.advice(layout, wanted)
         click.echo(
             f"{advice.title} starts it at boot too ({container.starts_at_boot}); "
-            f"to leave that to wakeport: {layout.manager.spoken(advice.leave_at_boot)}",
+            f"to leave that to wakeport: {layout.scope.spoken(advice.leave_at_boot)}",
             err=True,
         )

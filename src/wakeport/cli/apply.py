@@ -35,7 +35,7 @@ def verb(layout: Layout, name: tuple[str, ...], dry_run: bool) -> None:
         except Problem as problem:
             # One that cannot follow is no reason for others to stay behind.
             first = first or problem
-            tell(problem, about=one, to_user=bool(layout.manager.user))
+            tell(problem, about=one, to_user=bool(layout.scope.user))
             continue
         if not dry_run:
             click.echo(f"{one}: {'applied' if changed else 'nothing to change'}")

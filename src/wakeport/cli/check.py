@@ -27,7 +27,7 @@ def verb(layout: Layout, file: Path) -> None:
     for fact, hint in preflight.circles(found, readable(layout)):
         raise BadInput(f"{file}: needs: {fact}", hint)
     preflight.manager_has(layout, found)
-    unfit = user_rights.mistakes(found) if layout.manager.user else preflight.hidden_places(found)
+    unfit = user_rights.mistakes(found) if layout.scope.user else preflight.hidden_places(found)
     for fact, hint in unfit:
         raise BadInput(f"{file}: {fact}", hint)
     listeners = ", ".join(str(listener.on) for listener in found.listener)

@@ -31,7 +31,7 @@ def verb(layout: Layout, name: tuple[str, ...]) -> None:
         except Problem as problem:
             # One that cannot be read is no reason to say nothing of the others.
             code = problem.code
-            tell(problem, about=one, to_user=bool(layout.manager.user))
+            tell(problem, about=one, to_user=bool(layout.scope.user))
             continue
         click.echo(intended.diff(layout), nl=False)
         code = code or (DIFFERENT if intended.changes else 0)

@@ -24,7 +24,7 @@ def verb(layout: Layout, name: tuple[str, ...]) -> None:
 
     Exits 1 where something is wrong; remarks alone leave it at 0.
     """
-    systemd = Systemd(layout.manager)
+    systemd = Systemd(layout.scope)
     services, unreadable = [], []
     for one in layout.services():
         try:
@@ -32,13 +32,13 @@ def verb(layout: Layout, name: tuple[str, ...]) -> None:
         except Problem as problem:
             unreadable.append(Finding(one, problem.fact, problem.hint))
     looked_at = _looked_at(layout, services, name)
-    usual = {DEFAULTS["runtime"]} & set(layout.manager.runtimes)
+    usual = {DEFAULTS["runtime"]} & set(layout.scope.runtimes)
     runtimes = sorted({service.runtime for service in looked_at} or usual)
     found = [*doctor.machine(layout, systemd, runtimes), *unreadable]
     for service in looked_at:
         found += doctor.service(layout, systemd, service, services)
     for finding in found:
-        _print(finding, layout.manager.spoken(finding.hint))
+        _print(finding, layout.scope.spoken(finding.hint))
     if any(finding.wrong for finding in found):
         raise click.exceptions.Exit(ILL)
     click.echo(f"{len(looked_at)} service{'' if len(looked_at) == 1 else 's'} looked at, nothing wrong")

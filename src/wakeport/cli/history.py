@@ -16,7 +16,7 @@ from wakeport.cli.settled import load
 from wakeport.cli.status import COLOURS
 from wakeport.layout import Layout
 from wakeport.lease import ASLEEP, AWAKE, DOZING, FAILED, STOPPING, WAKING
-from wakeport.manager import Manager
+from wakeport.scope import Scope
 from wakeport.span import roughly
 from wakeport.systemd import moment
 
@@ -36,21 +36,21 @@ Report = dict[str, Any]
 def verb(layout: Layout, name: tuple[str, ...], as_json: bool, since: str | None) -> None:
     """Show each wake of NAME (or of all services), and what its sleep has saved, from the journal."""
     services = [load(layout, one).name for one in name] or layout.services()
-    reports = _reports(layout.manager, services, 0.0 if since is None else moment(since))
+    reports = _reports(layout.scope, services, 0.0 if since is None else moment(since))
     if as_json:
         click.echo(json.dumps(reports, indent=2))
     elif reports:
         _print(reports)
     else:
-        hint = layout.manager.spoken("wakeport add NAME --listen PORT")
+        hint = layout.scope.spoken("wakeport add NAME --listen PORT")
         click.echo(f"there are no services; make one: {hint}", err=True)
 
 
-def _reports(manager: Manager, services: list[str], since: float) -> list[Report]:
+def _reports(scope: Scope, services: list[str], since: float) -> list[Report]:
     if not services:
         return []
-    written = journal.entries(history.matches(services, manager), history.FIELDS, manager.options)
-    found = history.by_service(written, services, manager)
+    written = journal.entries(history.matches(services, scope), history.FIELDS, scope.options)
+    found = history.by_service(written, services, scope)
     boots = journal.boots([entry.boot for entries in found.values() for entry in entries])
     return [history.report(service, entries, boots, since) for service, entries in found.items()]
 

@@ -25,7 +25,7 @@ def verb(layout: Layout, name: str, follow: bool, lines: int | None) -> None:
     """Show the journal of NAME: its container's output, and what its supervisor and proxy say."""
     service = load(layout, name)
     asked = _of_each_connection(name) if service.per_connection else _units(layout, service)
-    command = ["journalctl", *layout.manager.options, *asked]
+    command = ["journalctl", *layout.scope.options, *asked]
     if follow:
         command.append("--follow")
     if lines is not None:
@@ -40,7 +40,7 @@ def verb(layout: Layout, name: str, follow: bool, lines: int | None) -> None:
 def _units(layout: Layout, service: Service) -> list[str]:
     called = names(service.name)
     units = [called.supervisor, called.proxy, called.keeper, *facts.journal(layout, service)]
-    return [f"{layout.manager.unit_option}={unit}" for unit in units]
+    return [f"{layout.scope.unit_option}={unit}" for unit in units]
 
 
 def _of_each_connection(name: str) -> list[str]:

@@ -20,7 +20,7 @@ def verb(layout: Layout, name: str) -> None:
     Without clients its idle time begins now.
     """
     service = load_shared(layout, name)
-    [report] = status.reports(layout, Systemd(layout.manager), [service])
+    [report] = status.reports(layout, Systemd(layout.scope), [service])
     if not report["kept"]:
         click.echo(f"{name} is not kept")
         return

@@ -10,7 +10,7 @@ import click
 
 from wakeport import __version__
 from wakeport.layout import Layout
-from wakeport.manager import SYSTEM, callers_own
+from wakeport.scope import SYSTEM, callers_own
 
 VERBS: Final = (
     "try",
@@ -58,4 +58,4 @@ def wakeport(context: click.Context, /, user: bool, **_debug: bool) -> None:  # 
     systemd holds the port; the first connection starts the container behind it;
     when nobody needs the container any more it sleeps again.
     """
-    context.obj = Layout(manager=callers_own() if user else SYSTEM)
+    context.obj = Layout(scope=callers_own() if user else SYSTEM)

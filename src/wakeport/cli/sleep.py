@@ -28,7 +28,7 @@ SETTLES_WITHIN = 0.6
 @click.pass_obj
 def verb(layout: Layout, name: str, force: bool) -> None:
     """Put NAME to sleep, and return when it is asleep. Whoever connects later wakes it again."""
-    systemd = Systemd(layout.manager)
+    systemd = Systemd(layout.scope)
     service = load_shared(layout, name)
     [report] = status.reports(layout, systemd, [service])
     if report["state"] == ASLEEP:

@@ -38,13 +38,13 @@ COLOURS: Final = {
 def verb(layout: Layout, name: tuple[str, ...], as_json: bool) -> None:
     """Show the state of each NAME (or of all services). Wakes nothing."""
     services, problem = _loaded(layout, chosen(layout, name))
-    reports = status.reports(layout, Systemd(layout.manager), services)
+    reports = status.reports(layout, Systemd(layout.scope), services)
     if as_json:
         click.echo(json.dumps(reports, indent=2))
     elif reports:
         _print(reports)
     elif problem is None:
-        hint = layout.manager.spoken("wakeport add NAME --listen PORT")
+        hint = layout.scope.spoken("wakeport add NAME --listen PORT")
         click.echo(f"there are no services; make one: {hint}", err=True)
     if problem is not None:
         raise problem

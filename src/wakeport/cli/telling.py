@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from wakeport.errors import BadInput, NoRights, Problem
-from wakeport.manager import spoken
+from wakeport.scope import spoken
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 

@@ -7,7 +7,7 @@ import pwd
 import subprocess
 
 from wakeport.errors import Problem
-from wakeport.manager import Manager
+from wakeport.scope import Scope
 
 NAME = "wakeport"
 MADE_BY_US = "made by wakeport"  # the comment field of passwd(5): says who may remove it again
@@ -43,8 +43,8 @@ class NoAccount(Account):
         return False
 
 
-def account_of(manager: Manager) -> Account:
-    return NoAccount() if manager.user else Account()
+def account_of(scope: Scope) -> Account:
+    return NoAccount() if scope.user else Account()
 
 
 def _user_exists() -> bool:

@@ -24,8 +24,8 @@ class Host:
         self, layout: Layout | None = None, systemd: Systemd | None = None, account: Account | None = None
     ) -> None:
         self.layout = layout or Layout()
-        self.systemd = systemd or Systemd(self.layout.manager)
-        self.account = account or account_of(self.layout.manager)
+        self.systemd = systemd or Systemd(self.layout.scope)
+        self.account = account or account_of(self.layout.scope)
 
     def provide(self) -> Path | None:
         """Make the user and the programs stand; the copy of the programs, where it is new."""

@@ -21,8 +21,10 @@ _VERBS: Final = "add|apply|check|diff|doctor|history|keep|logs|release|remove|sl
 _COMMANDS: Final = re.compile(rf"\b(?:sudo )?(systemctl|journalctl|wakeport(?= (?:{_VERBS})\b))(?! --user)")
 
 
-class Manager(NamedTuple):
-    """systemd's manager, and what its services have. Paths are as the machine sees them.
+class Scope(NamedTuple):
+    """A manager of systemd's ("runtime scope" is its own word), and what its services have.
+
+    Paths are as the machine sees them.
 
     `runtimes` has the package of runtimes/ for each runtime that there is; `refused` says why not, of the
     others. `group` may open leases beside the services' owner; empty for nobody.
@@ -63,7 +65,7 @@ def spoken(hint: str, *, to_user: bool) -> str:
     return _COMMANDS.sub(r"\1 --user", hint) if to_user else hint
 
 
-SYSTEM: Final = Manager(
+SYSTEM: Final = Scope(
     user="",
     options=(),
     environment={},
@@ -83,14 +85,14 @@ SYSTEM: Final = Manager(
 )
 
 
-def of_user(user: str, uid: int, environment: Mapping[str, str], run_directory: str) -> Manager:
+def of_user(user: str, uid: int, environment: Mapping[str, str], run_directory: str) -> Scope:
     """That of the user who is called so, in whose `environment` we run. Paths by file-hierarchy(7)."""
     home = environment["HOME"]
     configuration = environment.get("XDG_CONFIG_HOME") or ""
     if not configuration.startswith("/"):
         configuration = f"{home}/.config"
     units = f"{configuration}/systemd/user"
-    return Manager(
+    return Scope(
         user=user,
         options=("--user",),
         environment={"XDG_RUNTIME_DIR": run_directory},
@@ -111,7 +113,7 @@ def of_user(user: str, uid: int, environment: Mapping[str, str], run_directory: 
     )
 
 
-def callers_own() -> Manager:
+def callers_own() -> Scope:
     """That of whoever runs this. Raises BadInput where that is root, whose services are the system's.
 
     Their home is what passwd(5) says, as it is to their manager.
