@@ -5,15 +5,17 @@ from __future__ import annotations
 import array
 import json
 import os
+import random
 import signal
 import socket
+import subprocess
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.test_house_rules import _modules_after
+from tests.unit.test_house_rules import SOURCE, _modules_after, _system_python
 from wakeport.light import json as light_json
 from wakeport.light import signal as light_signal
 from wakeport.light import socket as light_socket
@@ -48,6 +50,52 @@ def test_json_is_read_alike(text: str) -> None:
 def test_what_is_no_json_is_refused(text: str | bytes) -> None:
     with pytest.raises((ValueError, RecursionError)):
         light_json.loads(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+ALONE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from wakeport.light import json
+for text in eval(sys.stdin.read()):
+    try:
+        json.loads(text)
+        print("True")
+    except ValueError:
+        print("False")
+assert "json" not in sys.modules
+"""
+
+
+def test_json_is_refused_alike_where_the_standard_librarys_is_not_loaded() -> None:
+    """The C half finds no error of the other half to raise then: a SystemError ended the proxy."""
+    chance = random.Random(7)
+    whole = json.dumps(
+        {"state": "awake", "targets": {"80/tcp": ["172.17.0.2", 80]}, "x": [1.5, None, "\\u00e9"]}
+    )
+    texts = []
+    for _ in range(2000):
+        changed = list(whole[: chance.choice([len(whole), chance.randrange(len(whole))])])
+        for _ in range(chance.randrange(1, 4)):
+            changed.insert(chance.randrange(len(changed) + 1), chance.choice('{}[]":,m\\u0\x01'))
+        texts.append("".join(changed))
+    done = subprocess.run(
+        [_system_python(), "-ISc", ALONE, str(SOURCE.parent)],
+        input=repr(texts),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(_is_json(text)) for text in texts]
 
 
 def test_json_comes_in_bytes_too() -> None:

@@ -25,7 +25,8 @@ else:
         stripped = text.strip(_SPACE)
         try:
             value, end = _scan(stripped, 0)
-        except StopIteration:
+        except (StopIteration, SystemError):
+            # The latter in place of the other half's own error, where that half is not there (3.11).
             raise ValueError(f"no JSON: {stripped[:40]!a}") from None
         if end != len(stripped):
             raise ValueError(f"no JSON behind {end} characters: {stripped[:40]!a}")
