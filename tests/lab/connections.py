@@ -28,8 +28,9 @@ MACHINES: Final = "/var/lib/machines"
 _CONTAINERS: Final = {
     "docker": "docker ps --all --quiet --filter=label=wakeport=web",
     "podman": "podman ps --all --quiet --filter=label=wakeport=web",
-    # Its own places for the time that one runs; and all mounts of those are in a namespace of their own.
-    "nspawn": f"ls -d {MACHINES}/.#* /run/systemd/nspawn/*/* /tmp/nspawn* 2>/dev/null || true",
+    # Its own places for the time that one runs, beside those of a machine that another test has killed;
+    # and all mounts of those are in a namespace of their own.
+    "nspawn": f"ls -d {MACHINES}/.#* /run/systemd/nspawn/*/wakeport-* /tmp/nspawn* 2>/dev/null || true",
 }
 
 
