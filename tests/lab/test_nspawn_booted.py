@@ -55,8 +55,10 @@ def test_its_own_reboot_is_no_failure(machines: Booted) -> None:
     machines.boot("web")
     web = add(machines, "--idle=6s")
     assert web.get().served
+    started = web.started_at
     machines.lab.run(["machinectl", "reboot", "web"])
-    eventually("it has rebooted", lambda: machines.show("web", "NRestarts") == "1")
+    # systemd counts its restarts, and forgets the count when wakeport asks for another start.
+    eventually("it has rebooted", lambda: web.started_at not in ("", "0", started))
     web.falls_asleep()
     assert "failed" not in machines.lab.run(["wakeport", "history", "web"]).stdout
     assert web.get().served
