@@ -128,7 +128,7 @@ def test_restarted_by_a_person_while_it_dozes(service: AddService) -> None:
     """It stays ours, and sleeps again."""
     web = service("web", "--doze=300ms", idle="10s")
     assert web.get().served
-    for _ in range(rounds(3, full=20)):
+    for _ in range(rounds(2, full=20)):
         web.reaches("dozing")
         started = web.started_at
         web.containers.restart("web")
@@ -144,7 +144,7 @@ def test_restarted_by_a_person_while_it_dozes(service: AddService) -> None:
 def test_ended_by_a_person_while_it_dozes(service: AddService, order: str) -> None:
     """That is no failure, after which clients would be turned away."""
     web = service("web", "--doze=300ms", idle="1h")
-    for _ in range(rounds(3, full=20)):
+    for _ in range(rounds(2, full=20)):
         answer = web.get()
         assert answer.served, answer
         web.reaches("dozing")

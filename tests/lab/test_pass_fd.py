@@ -142,7 +142,7 @@ def test_a_quick_client_now_and_then_keeps_it_awake(add: Add) -> None:
     web = add(idle="2s")
     assert web.get().served
     process = runs_as(web.lab)
-    for _ in range(10):
+    for _ in range(6):
         time.sleep(1)
         assert web.get().served
         assert runs_as(web.lab) == process
@@ -242,7 +242,7 @@ def test_a_client_at_any_moment_around_the_stop_is_served(add: Add) -> None:
 
     for web in services:
         assert web.get().served
-    assert run(services, rounds(60, full=2000), one) == []
+    assert run(services, rounds(45, full=2000), one) == []
     for web in services:
         web.falls_asleep()
 
