@@ -169,6 +169,24 @@ def test_a_program_that_knows_nothing_of_the_socket_is_found_out(house: House) -
     assert program.wait() == 0
 
 
+def test_a_program_that_is_mended_while_it_is_watched_gets_its_clients(house: House) -> None:
+    listener = house.listen()
+    web = house.client(say=REQUEST)
+    watcher(house, before=HASTY)
+    lease = house.lease.accept()
+    lease.awake(80)
+    assert b"accepts nobody" in everything(web)
+    lease.hear_until(is_free)
+    lease.tell("waking")
+    lease.awake(80)
+    second = house.client(say=REQUEST)
+    listener.setblocking(True)
+    with listener.accept()[0] as accepted:
+        assert accepted.recv(100) == REQUEST
+        accepted.sendall(b"mended")
+    assert everything(second) == b"mended"
+
+
 def test_a_program_that_is_busy_with_another_is_not(house: House) -> None:
     listener = house.listen()
     first = house.client()

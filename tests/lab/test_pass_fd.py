@@ -203,6 +203,19 @@ def test_woken_by_hand_it_is_watched_too(add: Add) -> None:
     web.falls_asleep()
 
 
+def test_without_its_watcher_it_is_not_stopped_under_its_clients(add: Add) -> None:
+    """systemd starts none for a client of a program that runs, and nobody would tell of that client."""
+    web = add()
+    assert web.get().served
+    web.systemctl("stop", web.units.proxy)
+    with clients.connect(web.lab) as client:
+        assert echo(client, b"unseen") == b"unseen"
+        eventually("a watcher is back", lambda: used_by(web))
+        web.stays_awake(2)
+        assert echo(client, b"seen") == b"seen"
+    web.falls_asleep()
+
+
 def test_started_by_hand_it_gets_the_socket_and_stays(add: Add) -> None:
     web = add(idle="300ms")
     web.systemctl("start", "web.service")
@@ -217,8 +230,8 @@ def test_started_by_hand_it_gets_the_socket_and_stays(add: Add) -> None:
 def test_the_port_outlives_a_program_that_ends_at_once(add: Add) -> None:
     """Also one that systemd starts again and again by itself: its limit of starts would close the port."""
     web = add(program="raise SystemExit(3)")
-    for restart in "no", "always":
-        write_unit(web.lab, "web", "raise SystemExit(3)", f"Restart={restart}", "RestartSec=10ms")
+    for settings in [], ["Restart=always"], ["Restart=always", "Type=notify"]:
+        write_unit(web.lab, "web", "raise SystemExit(3)", "RestartSec=10ms", *settings)
         for _ in range(3):
             answer = web.get(within=60)
             assert answer.told_no, answer

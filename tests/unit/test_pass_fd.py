@@ -130,6 +130,8 @@ def test_another_socket_takes_another_start_of_the_program(tmp_path: Path) -> No
     intended = plan(layout, "web", units.units(passing(TCP, {"on": "81"}), PASSED))
     called = units.names("web")
     assert intended.stop == [called.socket, called.proxy, called.supervisor]
+    renamed = plan(layout, "web", units.units(passing(fd_name="http"), PASSED))
+    assert renamed.stop == [called.proxy, called.supervisor]
 
 
 def test_a_call_with_a_number() -> None:

@@ -32,6 +32,7 @@ FOUND: dict[str, Any] = {
     "KillMode": "control-group",
     "KillSignal": 15,
     "ExecStop": [],
+    "TriggeredBy": [],
 }
 
 HOST = """Main:

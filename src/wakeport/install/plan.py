@@ -138,10 +138,10 @@ def _to_stop(called: Names, old: dict[str, str], new: dict[str, str]) -> list[st
     stop = []
     if _differ(f"(?m)^(?:{'|'.join(OPENED_WITH)})=.*", old[called.socket], new[called.socket]):
         stop += [called.socket, called.proxy]
-        if _PASSED in new[called.supervisor]:
-            stop += [called.supervisor]  # its program would go on with the old sockets
     elif _differ(r"target=.*", old[called.proxy], new[called.proxy]) and not _hands_over(called, old, new):
         stop += [called.proxy]
+    if stop and _PASSED in new[called.supervisor]:
+        stop += [called.supervisor]  # its program would go on with the old sockets, and unwatched
     if _differ(r"\b(?:container|runtime|pass_fd)=[^\s\"]+", old[called.supervisor], new[called.supervisor]):
         stop += [called.supervisor]
     return list(dict.fromkeys(stop))

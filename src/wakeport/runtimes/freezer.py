@@ -50,6 +50,7 @@ async def set_frozen(loop: Loop, directory: str, frozen: bool) -> None:
         if is_frozen(directory) != frozen:
             await loop.within(WITHIN, _done(reached))
     except TimeoutError:
+        write_frozen(directory, not frozen)  # or it would come to pass when nobody reckons with it
         raise Refused(f"{directory} is not {wanted} within {WITHIN:.0f} s") from None
     except OSError as error:
         if frozen or os.path.exists(directory):

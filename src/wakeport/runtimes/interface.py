@@ -62,6 +62,9 @@ class Runtime(Protocol):
     async def end(self, container: Container) -> Container:
         """How it ended."""
 
+    async def start_watcher(self, unit: str) -> None:
+        """Start a unit of wakeport's; asked of those alone whose containers accept their clients."""
+
     async def changes(self, tell: Callable[[str], None]) -> None:
         """Tell all that happens to it, in the words of changes.py, until the runtime goes."""
 

@@ -66,6 +66,7 @@ class Doze:
         self.demand.leases.catch_up()
         if self.demand.asked or not self.is_due(awake):
             return
+        await self._be_watched()
         self.record.dozing()
         self.announcer.dozing(awake)
         self.is_frozen, self.changes.frozen = True, None
@@ -82,6 +83,7 @@ class Doze:
         Running, it could accept one between that look and its end; where it cannot be frozen it still may.
         Raises RuntimeProblem.
         """
+        await self._be_watched()
         if not self.is_frozen:
             self.demand.asked = False
             self.record.dozing()
@@ -95,6 +97,12 @@ class Doze:
         patience = self.loop.spawn(self.loop.sleep(HEARD_WITHIN))
         await any_of(heard, patience, awake.ended)
         patience.cancel()
+
+    async def _be_watched(self) -> None:
+        """Raises Refused where nobody tells who is connected to one that accepts its clients itself."""
+        if self.demand.options.pass_fd and not self.demand.leases.watched:
+            await self.runtime.start_watcher(f"wakeport-{self.demand.options.name}.service")
+            raise Refused("nobody tells who is connected; its watcher is started again")
 
     async def push_out(self, awake: Awake) -> None:
         """Free its memory, piece by piece, until somebody asks for it or no more goes."""

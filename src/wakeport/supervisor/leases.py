@@ -103,6 +103,11 @@ class Leases:
         for holder in list(self.holders.values()):
             self._say(holder, self.state)
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody tells of the clients of a container that accepts them itself."""
+        return any(holder.who == WATCHER for holder in self.holders.values())
+
     def ask_watchers(self, message: Message) -> Future[None]:
         """Say something to those that tell of clients, and know of none; done when each has spoken since."""
         line, self.heard = encode(message), Future()

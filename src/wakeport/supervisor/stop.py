@@ -44,13 +44,16 @@ class Stop:
                 self.record.stopping()
 
     async def ours(self, name: str) -> None:
-        """Stop the container `name`, if it runs and wakeport started it. Raises RuntimeProblem."""
+        """Stop the container `name`, if it runs, or is about to, and wakeport started it.
+
+        Raises RuntimeProblem.
+        """
         try:
             container = await self.runtime.look(name)
         except Missing:
             self.record.asleep()
             return
-        if container.running and (
+        if (container.running or container.restarting) and (
             self.options.adopt or self.record.claims(container.id, container.started_at)
         ):
             self.record.own(container.id, container.started_at)

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 # while somebody is there, nobody need tell that another has come.
 LOOK_EVERY = 0.5
 
+# And while nobody is: a program may set the flags of its sockets long after its start.
+KEEP_UP_EVERY = 5.0
+
 DATAGRAM_MAX = 65536  # bytes
 
 
@@ -74,6 +77,7 @@ class Watcher:
         self.present_until = 0.0  # whoever has come counts as present for so long; monotonic
         self.taken = False  # the program has accepted somebody since it is awake
         self.failure: Failure | None = None
+        self.in_vain = False  # the failure is that of a program that runs, and accepts nobody
         self.reported: list[str] = []
         self.later: Timer | None = None
 
@@ -104,7 +108,8 @@ class Watcher:
             self.present_until = now() + self.stays
         self.arrivals.subscribe()
         waiting = self.somebody_waits()
-        clients = self.connections.clients()
+        # Whom we refuse is on the way out.
+        clients = [] if self.refusals else self.connections.clients()
         # Whoever is with a program that stops is its own; who waits is the next one's.
         present = self.lease.state != STOPPING and (bool(clients) or now() < self.present_until)
         if self.lease.state == AWAKE:
@@ -121,6 +126,8 @@ class Watcher:
             if self.linger.since is None:
                 self.linger.nobody()
             self.arrivals.listen()
+            if self.later is None and self.lease.state == AWAKE:
+                self.later = self.loop.call_in(KEEP_UP_EVERY, self.look_again)
 
     def somebody_waits(self) -> bool:
         """For the program to accept it, or to read what it has sent."""
@@ -139,6 +146,9 @@ class Watcher:
 
     def look_later(self) -> None:
         self.arrivals.ignore()
+        if self.later is not None and self.later.when > now() + LOOK_EVERY:
+            self.later.cancel()
+            self.later = None
         if self.later is None:
             self.later = self.loop.call_in(LOOK_EVERY, self.look_again)
 
@@ -161,9 +171,11 @@ class Watcher:
 
     def on_lease(self, message: Message) -> None:
         """Raises Malformed."""
-        if self.failure is not None:
-            return
         state = message.get("state")
+        if self.failure is not None:
+            if state == AWAKE or not self.in_vain:
+                return
+            self.let_in_no_more()
         if state == FAILED:
             self.turn_away(failure_from(message))
             return
@@ -179,6 +191,7 @@ class Watcher:
 
     def on_lease_lost(self) -> None:
         """A successor has to know that we are here before anybody is: a client that comes starts no other."""
+        self.taken = False
         if self.failure is not None:
             self.leave_behind()
         elif self.lease.is_orphaned and not self.lease.busy:
@@ -199,6 +212,7 @@ class Watcher:
         self.failure = Failure(
             "the program runs and accepts nobody: it takes no socket, or was started without it"
         )
+        self.in_vain = True
         self.lease.release()
         self.let_in()
 
@@ -221,6 +235,17 @@ class Watcher:
             if index not in self.streams:
                 self.loop.watch(listener.fileno(), READ, self.throwing_away(listener))
 
+    def let_in_no_more(self) -> None:
+        """It is started anew, and may accept them now."""
+        assert self.door is not None, "opened at the failure"
+        self.door.shut()
+        for index, listener in enumerate(self.listeners):
+            if index not in self.streams:
+                self.loop.unwatch(listener.fileno())
+        self.failure, self.in_vain, self.taken = None, False, False
+        self.arrivals.since_last()  # who came until now has been told no
+        self.present_until = 0.0
+
     def throwing_away(self, listener: socket.socket) -> Callable[[int], None]:
         def throw_away(_events: int) -> None:
             try:
@@ -237,7 +262,7 @@ class Watcher:
     def on_refused(self, _client: Client) -> None:
         assert self.door is not None, "refused behind it"
         self.door.left()
-        if not self.door.is_open and not self.refusals:
+        if self.failure is not None and not self.door.is_open and not self.refusals:
             self.loop.stop()
 
     def leave_behind(self) -> None:

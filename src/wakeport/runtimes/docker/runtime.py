@@ -188,6 +188,9 @@ class Runtime:
         except Missing:
             return
 
+    async def start_watcher(self, unit: str) -> None:
+        raise Refused(f"{unit} has nothing to watch: a container gets no socket")
+
     def detach(self) -> None:
         """Give the attachment up: what is to be copied began before it."""
         if self.attached is not None:

@@ -170,15 +170,22 @@ class UnitRuntime:
             raise Unreachable(f"{self.unit} has not stopped in time") from None
 
     async def unfreeze_to_end(self, unit: Unit) -> None:
-        """What it ends by awaits it before it runs again: it takes no client in between.
+        """Where it accepts its clients itself, what it ends by awaits it before it runs again: it takes no
+        client in between.
 
         StopUnit() thaws it. ThawUnit() of one that ends by that is never answered (252).
         """
-        if unit.has_stop_command or not unit.kill_signal:
+        if not unit.accepts or unit.has_stop_command or not unit.kill_signal:
             await self.thaw(unit)
-        else:
-            whom = "all" if unit.kills_all else "main"
-            await self.bus.call("KillUnit", self.unit, whom, unit.kill_signal)
+            return
+        try:
+            await self.bus.call("KillUnit", self.unit, "all" if unit.kills_all else "main", unit.kill_signal)
+        except Refused:
+            return  # it has no main process
+
+    async def start_watcher(self, unit: str) -> None:
+        """The one that tells of its clients, which systemd starts for none of them while it runs."""
+        await self.bus.call("StartUnit", unit, "replace")
 
     async def _stop(self) -> None:
         while True:

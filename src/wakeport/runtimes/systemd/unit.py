@@ -19,13 +19,15 @@ UNIT, OF_SERVICE = "org.freedesktop.systemd1.Unit", "org.freedesktop.systemd1.Se
 WANTED: dict[str, tuple[str, ...]] = {
     UNIT: (
         *("LoadState", "LoadError", "ActiveState", "SubState", "FreezerState", "InactiveExitTimestamp"),
-        "UnitFileState",
+        *("UnitFileState", "TriggeredBy"),
     ),
     OF_SERVICE: (
         *("MainPID", "ExecMainCode", "ExecMainStatus", "Result", "Restart", "TimeoutStopUSec"),
         *("PrivateNetwork", "NetworkNamespacePath", "KillMode", "KillSignal", "ExecStop"),
     ),
 }
+
+OURS = "wakeport-"  # how all units of wakeport's begin
 
 _RUNS = ("active", "reloading", "activating", "deactivating")
 _AWAITS_RESTART = "auto-restart"
@@ -61,6 +63,8 @@ class Unit(Container):
         self.kills_all = found["KillMode"] == "control-group"
         # It is told to end by that, and not by a signal.
         self.has_stop_command = bool(found["ExecStop"])
+        # It was handed the sockets of a service of wakeport's, and accepts its clients itself.
+        self.accepts = any(one.startswith(OURS) for one in found["TriggeredBy"])
         if found["UnitFileState"] in ("enabled", "enabled-runtime"):
             self.starts_at_boot = "it is enabled"
 
