@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from wakeport.loop import Loop
 from wakeport.runtimes import network
 from wakeport.runtimes.cgroup import SERVICE
+from wakeport.runtimes.systemd import machine
 from wakeport.runtimes.systemd.runtime import UnitRuntime
 from wakeport.runtimes.systemd.unit import Unit, object_path, seconds, stamp
 from wakeport.runtimes.unit.name import unit_of
@@ -199,3 +201,42 @@ def test_loopback_is_nobodys_address_before_the_program_runs(
     monkeypatch.setattr("wakeport.runtimes.systemd.runtime.name_of", lambda _pid: name)
     found = unit(PrivateNetwork=not on_host)
     assert Placed().is_in_place(found) == placed
+
+
+def test_a_machine_that_ends_while_it_is_looked_at_behind_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal had come before the look's last answer, and its wake waited for another."""
+    loop = Loop()
+
+    class Machine(machine.MachineRuntime):
+        def unit_of(self, name: str) -> str:
+            return name
+
+        def seen(self, unit: Unit) -> Unit:
+            unit.pid = 0  # it has not come so far
+            return unit
+
+    made = Machine(loop, "web.service")
+    looks = iter([FOUND, {**FOUND, "ActiveState": "failed", "MainPID": 0}])
+
+    async def properties(*_asked: object) -> dict[str, Any]:
+        made.signals._stir()
+        return next(looks)
+
+    async def at_once(*_asked: object) -> Any:
+        return ["/job"]
+
+    async def done(*_asked: object) -> str:
+        return "done"
+
+    monkeypatch.setattr(machine, "first_process", lambda _pid: 0)
+    monkeypatch.setattr(made.bus, "send", lambda *_words: 1)
+    monkeypatch.setattr(made.bus, "answer", at_once)
+    monkeypatch.setattr(made.bus, "properties", properties)
+    monkeypatch.setattr(made.signals, "result_of", done)
+
+    async def start() -> bool:
+        return await loop.within(10, made.start())
+
+    loop.run(start())
+    assert next(looks, None) is None, "it was looked at once more"
+    loop.close()

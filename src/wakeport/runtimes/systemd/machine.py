@@ -55,11 +55,11 @@ class MachineRuntime(UnitRuntime):
         fresh = await super().start()
         # Where systemd calls the unit started before the container is there, as that of LXC.
         while True:
-            changed = self.signals.changed()
             found = await self.look()
             if found.pid or not found.running:
                 self.just_seen = found
                 return fresh
+            changed = self.since_look
             # To ask systemd each time would take the processor from the container that starts.
             while not (changed.done or first_process(found.main_pid)):
                 await any_of(changed, self.loop.spawn(self.loop.sleep(LOOK_EVERY)))

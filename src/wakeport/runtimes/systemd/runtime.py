@@ -56,6 +56,7 @@ class UnitRuntime:
         )
         self.signals = Signals(self.bus, self.unit, self.path)
         self.freezer = Freezer(loop, lambda word: self.signals.tell(word))
+        self.since_look = self.signals.changed()  # done at the next signal behind the last look's begin
         self.has_thawed = False
         self.asked = begun is not None and begun.started
         self.just_seen: Unit | None = None  # by `start`, for who looks behind it
@@ -126,6 +127,8 @@ class UnitRuntime:
         just_seen, self.just_seen = self.just_seen, None
         if just_seen is not None:
             return just_seen
+        # What changes while systemd answers may be in the answer or not.
+        self.since_look = self.signals.changed()
         found = await self.bus.properties(self.path, WANTED)
         unit = self.seen(loaded(self.unit, found))
         self.signals.is_up(unit.running)
