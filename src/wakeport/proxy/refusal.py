@@ -19,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Seconds. A client that speaks first does so within a round trip, and where its first packet is lost sends it
-# again after 200 ms and that round trip, RFC 6298. One of a crowd on a busy machine took longer than 0.2.
+# Seconds. A client that speaks first does so within a round trip, and where its first packet is lost Linux
+# sends it again after 200 ms and that round trip at the earliest (TCP_RTO_MIN).
 FIRST_BYTES_WITHIN = 1.0
 
 # After the answer a client may still be sending its request. Closing then would be a reset, which

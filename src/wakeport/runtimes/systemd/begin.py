@@ -19,6 +19,8 @@ NAME, PATH, MANAGER = (
     "org.freedesktop.systemd1.Manager",
 )
 
+OURS = "wakeport-"  # how the names of all units of wakeport's begin
+
 START = 1  # the serial of the call
 FORGET = 2  # and of the one before it, whose answer nobody waits for
 WELCOME_PATIENCE = 0.1  # seconds; it takes 0.2 ms (measured), and an hour where systemd is stopped

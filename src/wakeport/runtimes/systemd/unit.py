@@ -7,6 +7,7 @@ import time
 from wakeport.runtimes.cgroup import SERVICE
 from wakeport.runtimes.container import Container
 from wakeport.runtimes.problems import Missing, Refused
+from wakeport.runtimes.systemd.begin import OURS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ WANTED: dict[str, tuple[str, ...]] = {
         *("PrivateNetwork", "NetworkNamespacePath", "KillMode", "KillSignal", "ExecStop"),
     ),
 }
-
-OURS = "wakeport-"  # how all units of wakeport's begin
 
 _RUNS = ("active", "reloading", "activating", "deactivating")
 _AWAITS_RESTART = "auto-restart"

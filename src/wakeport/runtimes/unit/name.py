@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-OURS = "wakeport-"
+from wakeport.runtimes.systemd.begin import OURS
 
 
 def unit_of(name: str) -> str:
