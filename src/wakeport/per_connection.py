@@ -150,6 +150,7 @@ _REFUSED: Final = {
     "hold_max": _NOBODY_HELD,
     "hold_for": _NOBODY_HELD,
     "proxy": _NO_PROXY,
+    "bypass": _NO_PROXY,
     "pass_fd": _NO_PROXY,
     "fd_name": _NO_PROXY,
     "needs": "nobody would keep those awake, since nothing of it runs between connections",

@@ -19,7 +19,7 @@ MODULES: Final = (
     *("__init__.py", "activation.py", "loop.py"),
     *("lease.py", "lease_connection.py", "lease_holder.py"),
 )
-PACKAGES: Final = ("dbus", "keep", "light", "proxy", "runtimes", "supervisor")
+PACKAGES: Final = ("bypass", "dbus", "keep", "light", "netlink", "proxy", "runtimes", "supervisor")
 ENTRIES: Final = {
     "keeper.py": "wakeport.keep.main",
     "proxy.py": "wakeport.proxy.main",

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import tomllib
 
-from wakeport import busy, kinds, listener, pass_fd, per_connection, rules
+from wakeport import busy, bypass_settings, kinds, listener, pass_fd, per_connection, rules
 from wakeport.busy import OPEN, Busy
 from wakeport.complaint import complaint
 from wakeport.errors import BadInput
@@ -59,6 +59,7 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     hold_max: Clients = Clients(16384)
     hold_for: Patience = Patience(float("inf"))
     proxy: Proxy = Proxy(OWN)
+    bypass: bool = False
     pass_fd: bool = False
     fd_name: FdName = FdName("")
     needs: tuple[str, ...] = ()
@@ -72,6 +73,7 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if float("inf") > self.doze.seconds >= self.idle.seconds:
             raise ValueError(f".doze: it is stopped after {self.idle}, so it would never doze; say less")
         self._check_passing()
+        self._check_bypass()
         self._check_needs()
         self._check_places()
         self._check_unix_sockets()
@@ -110,6 +112,23 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f".busy.check: {pass_fd.NO_PORT_TO_CHECK}")
         for index, one in enumerate(self.listener):
             for key, reason in pass_fd.REFUSED_OF_LISTENER.items():
+                if getattr(one, key) != listener.DEFAULTS[key]:
+                    raise ValueError(f".listener[{index}].{key}: {reason}")
+
+    def _check_bypass(self) -> None:
+        """What needs a proxy, or could not be seen, where awake traffic goes past it."""
+        if not self.bypass:
+            return
+        if self.runtime not in bypass_settings.RUNTIMES:
+            raise ValueError(f".bypass: {bypass_settings.NO_BRIDGE}")
+        if self.pass_fd:
+            raise ValueError(f".bypass: {bypass_settings.NO_PROXY}")
+        if not any(one.on.port and not one.leads_to_path for one in self.listener):
+            raise ValueError(f".bypass: {bypass_settings.NO_PORT}")
+        if self.busy.connections != OPEN and (self.busy.silent != "stop" or self.doze.seconds < float("inf")):
+            raise ValueError(f".bypass: {bypass_settings.UNHEARD}")
+        for index, one in enumerate(self.listener):
+            for key, reason in bypass_settings.REFUSED_OF_LISTENER.items():
                 if getattr(one, key) != listener.DEFAULTS[key]:
                     raise ValueError(f".listener[{index}].{key}: {reason}")
 

@@ -17,7 +17,7 @@ from wakeport.scope import SYSTEM, Scope
 from wakeport.service import Service
 from wakeport.socket_unit import client_socket, lease_socket
 from wakeport.span import decimal
-from wakeport.targets import targets
+from wakeport.targets import target, targets
 from wakeport.unit_file import NO_START_LIMIT, PYTHON, Settings, Unit, description, render
 
 DEFAULT_STOP_TIMEOUT: Final = 10  # seconds, what most runtimes grant a container to end
@@ -220,12 +220,25 @@ def supervisor_command(service: Service, facts: Facts) -> list[str]:
         f"idle={decimal(service.idle.seconds)}",
         f"adopt={'yes' if service.adopt else 'no'}",
         *(["pass_fd=yes"] if service.pass_fd else []),
+        *(_bypass(service, facts) if service.bypass else []),
         *([f"busy_cpu={service.busy.cpu.part:g}"] if service.busy.cpu else []),
         *([f"busy_check={service.busy.check}"] if service.busy.check else []),
         *(f"needs={names(need, facts.scope.run).lease_path}" for need in service.needs),
         *(f"target={key}" for key in dict.fromkeys(targets(service, facts.exposed))),
     ]
     return [PYTHON, "-IS", f"{facts.programs}/supervisor.py", *arguments]
+
+
+def _bypass(service: Service, facts: Facts) -> list[str]:
+    """What the supervisor needs to know to send awake traffic past the proxy, see bypass/elements.py."""
+    return [
+        *(
+            f"bypass={one.on}={target(service, one, facts.exposed)}={decimal(one.flow_idle.seconds)}"
+            for one in service.listener
+            if one.on.port and not one.leads_to_path
+        ),
+        *([f"busy_bytes={service.busy.connections.counts}"] if service.busy.connections.counts else []),
+    ]
 
 
 def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
@@ -262,7 +275,7 @@ def _supervisor(service: Service, called: Names, facts: Facts) -> Unit:
                 ("SyslogIdentifier", service.container),
                 ("SyslogLevelPrefix", "no"),
                 ("LogRateLimitIntervalSec", "0"),
-                *sandbox.within(facts.scope, [*sandbox.BOTH, *sandbox.SUPERVISOR]),
+                *sandbox.within(facts.scope, sandbox.supervisor(bypass=service.bypass)),
             ],
         ),
     ]

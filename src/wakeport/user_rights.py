@@ -21,9 +21,17 @@ PER_CONNECTION: Final[Mistake] = (
 )
 
 
+BYPASS: Final[Mistake] = (
+    "bypass is for services of the system alone: the rule that it takes is root's to make",
+    "take bypass out, or add the service without --user, as root",
+)
+
+
 def mistakes(service: Service, unprivileged: Path = UNPRIVILEGED) -> list[Mistake]:
     if service.per_connection:
         return [PER_CONNECTION]
+    if service.bypass:
+        return [BYPASS]
     first = _first_port(unprivileged)
     found = []
     for listener in service.listener:

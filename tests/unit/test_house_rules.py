@@ -26,7 +26,9 @@ ARROWS: dict[str, set[str]] = {
     "lease_holder": {"light", "lease", "lease_connection", "loop"},
     "proxy": GROUND,
     "runtimes": GROUND,
-    "supervisor": GROUND | {"runtimes"},
+    "netlink": {"light"},
+    "bypass": {"light", "loop", "netlink"},
+    "supervisor": GROUND | {"runtimes", "bypass"},
     "keep": {"light", "lease"},
 }
 WAKE_PATH = set(ARROWS)

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from wakeport.supervisor.demand import Demand
+
 
 class Announcer:
     """`journal` is the socket that takes the entries; empty for this machine's own."""
@@ -107,20 +109,19 @@ class Announcer:
         )
         self.account.enter(FAILED if record.attempts else ASLEEP, reason=record.reason)
 
-    def holders(self, dozes_in: float | None, sleeps_in: float | None, at_work: str, needed: bool) -> None:
+    def holders(self, demand: Demand, dozes_in: float | None, sleeps_in: float | None, at_work: str) -> None:
         """Who holds leases, and in how many seconds that lets the container doze, and be stopped.
-
-        `needed` says whether a lease or a keep is a reason to run.
 
         `at_work` is what it does although nobody holds one; empty where nothing is known of that.
         """
         self.status.show_soon(
-            leases=[holder.facts() for holder in self.leases.holders.values()],
+            leases=[*(one.facts() for one in self.leases.holders.values()), *demand.bypass.holders()],
+            bypass=demand.bypass.facts(),
             at_work=at_work or None,
             dozes_at=_at(dozes_in),
             sleeps_at=_at(sleeps_in),
         )
-        self.account.leases_changed(needed or bool(at_work))
+        self.account.leases_changed(demand.is_needed or bool(at_work))
 
     def kept(self, entries: list[dict[str, Any]]) -> None:
         """Until when it is kept awake, as keep.py has it."""

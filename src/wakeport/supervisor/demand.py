@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wakeport.loop import now
+from wakeport.supervisor.bypass import Bypass
 from wakeport.supervisor.keep import Keep
 from wakeport.supervisor.leases import Leases
 from wakeport.supervisor.options import Options
@@ -19,9 +20,10 @@ class Demand:
     `stirred_at` on it is left awake for a while.
     """
 
-    def __init__(self, leases: Leases, keep: Keep, options: Options) -> None:
+    def __init__(self, leases: Leases, keep: Keep, bypass: Bypass, options: Options) -> None:
         self.leases = leases
         self.keep = keep
+        self.bypass = bypass
         self.options = options
         self.quiet_since: float | None = None
         self.idle_since: float | None = None
@@ -35,7 +37,7 @@ class Demand:
 
     def look(self) -> None:
         """Something about the leases has changed."""
-        needed = self.leases.busy or self.keep.active
+        needed = self.leases.busy or self.keep.active or self.bypass.busy
         self.quiet_since = None if needed else self.quiet_since or now()
         self.idle_since = None if needed or self.leases.somebody_rests else self.idle_since or now()
         if self.leases.asked:
@@ -43,14 +45,22 @@ class Demand:
             self.asked_at = self.stirred_at = now()
 
     def last_look(self) -> bool:
-        """Whether anybody keeps it from being stopped until this very moment: by a lease, or by a keep that
-        was said on one. If not, nobody is accepted any more.
+        """Whether anybody keeps it from being stopped until this very moment: by a lease, by a keep that
+        was said on one, or by a connection past the proxy. If not, nobody is accepted any more.
         """
-        if self.leases.last_look():
+        if self.bypass.last_look() or self.leases.last_look():
+            self.look()
             return True
         if self.keep.active:
             self.leases.open_door()
         return self.keep.active
+
+    def catch_up(self) -> None:
+        """Hear who came or spoke until this very moment, by whatever way."""
+        self.asked = False
+        self.bypass.last_look()
+        self.leases.catch_up()
+        self.look()
 
     def begin(self) -> None:
         """It is awake: what was before counts no more."""

@@ -62,11 +62,12 @@ class Doze:
 
     async def freeze(self, awake: Awake) -> None:
         """Unless somebody has come until this very moment. Raises RuntimeProblem: then it runs, or may."""
-        self.demand.asked = False
-        self.demand.leases.catch_up()
+        self.demand.catch_up()
         if self.demand.asked or not self.is_due(awake):
+            self.demand.bypass.open()
             return
         await self._be_watched()
+        self.demand.bypass.forget(silent=True)
         self.record.dozing()
         self.announcer.dozing(awake)
         self.is_frozen, self.changes.frozen = True, None
@@ -76,6 +77,9 @@ class Doze:
             self.may_come_late = True
             self._runs(awake, Stamps(0.0, 0.0))
             raise
+        if self.demand.bypass.look():
+            # Sent on in the very moment in which that way was closed.
+            self.demand.asked, self.demand.asked_at = True, now()
 
     async def hush(self, awake: Awake) -> None:
         """Freeze it for a last look at who has come, where it accepts its clients itself.
@@ -156,6 +160,7 @@ class Doze:
             self.demand.asked = since_then or (in_use and self.may_come_late)
             self.may_come_late = False
             self.record.dozing()
+            self.demand.bypass.close()
             self.announcer.dozing(awake)
         else:
             self.demand.stirred_at = now()
@@ -166,3 +171,4 @@ class Doze:
         self.announcer.awake(awake, stamps)
         if awake.owned:
             self.record.own(awake.container.id, awake.container.started_at)
+        self.demand.bypass.open()

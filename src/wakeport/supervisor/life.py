@@ -6,16 +6,14 @@ container's end) only sets a future that the task waits for.
 
 from __future__ import annotations
 
-import sys
 import time
 
-from wakeport.activation import listening_fds
-from wakeport.light import signal, socket
+from wakeport.light import socket
 from wakeport.loop import Future, Loop, any_of, now
-from wakeport.runtimes.choice import open_runtime
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
+from wakeport.supervisor.bypass import Bypass
 from wakeport.supervisor.chronicle import Changes
 from wakeport.supervisor.demand import Demand
 from wakeport.supervisor.doze import Doze
@@ -27,7 +25,7 @@ from wakeport.supervisor.options import Options
 from wakeport.supervisor.record import FORGIVEN_AFTER, STOPPING, Record
 from wakeport.supervisor.status import Status
 from wakeport.supervisor.stop import Stop, say
-from wakeport.supervisor.upgrade import Handover, exec_successor, forget_next, take_over
+from wakeport.supervisor.upgrade import Handover, exec_successor
 from wakeport.supervisor.wake import Failed, ToldToStop, Wake
 from wakeport.supervisor.work import Work
 
@@ -35,34 +33,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
-    from wakeport.runtimes.interface import Begun, Runtime
+    from wakeport.runtimes.interface import Runtime
 
 EXIT_ASLEEP, EXIT_FAILED = 0, 1
 
 TRY_AGAIN_AFTER = 10.0  # seconds until a runtime that did not answer is asked again
-
-
-def supervise(
-    options: Options,
-    record: Record,
-    begun: Begun | None,
-    asked: dict[str, _socket.socket],
-    stamps: tuple[float, float],
-) -> int:
-    """Run one life; the exit code for systemd."""
-    fds = listening_fds()
-    handover = take_over()
-    if handover is None:
-        forget_next(options.state)
-    if not fds:
-        sys.exit("wakeport: no lease socket was passed; start this through its unit, not by hand")
-    loop = Loop()
-    runtime = open_runtime(options.runtime, loop, options.container, begun)
-    life = Life(loop, options, record, runtime, asked, fds[0])
-    loop.on_signal(signal.SIGTERM, lambda: life.told_to_stop.set(None))
-    loop.on_signal(signal.SIGHUP, lambda: life.told_to_renew.set(None))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGHUP))
-    return loop.run(life.live(Stamps(*stamps), handover))
 
 
 class Life:
@@ -86,7 +61,8 @@ class Life:
         self.leases = Leases(loop, socket.socket(fileno=lease_fd), self._leases_changed)
         self.keep = Keep(loop, options.state, self._keep_changed)
         self.leases.on_keep = self.keep.hear
-        self.demand = Demand(self.leases, self.keep, options)
+        self.bypass = Bypass(loop, options, self._leases_changed)
+        self.demand = Demand(self.leases, self.keep, self.bypass, options)
         self.announcer = Announcer(Status(loop, options, self.keep.facts), self.leases, options.journal)
         self.needs = Needs(loop, options.name, options.needs, asked, self.announcer.waking)
         self.wake = Wake(loop, options, record, runtime, self.needs, self.announcer, self.told_to_stop)
@@ -98,6 +74,7 @@ class Life:
         self.awake_since = 0.0
 
     async def live(self, stamps: Stamps, handover: Handover | None) -> int:
+        self.bypass.begin()
         try:
             if handover is None:
                 settled = await self._settle(stamps)
@@ -151,6 +128,8 @@ class Life:
             )
         self.awake_since = now()
         self.doze.is_frozen = False
+        self.bypass.lead_to(awake.targets, fresh=awake.woken)
+        self.bypass.open()
         self.demand.begin()
         self.changes.forget()
         return awake
@@ -175,6 +154,7 @@ class Life:
         """Whether it is time, the runtime is there to stop it, and nobody has come until this very moment."""
         if not self._is_idle(awake) or await self._is_at_work(awake, deciding=True):
             return False
+        self.bypass.close()
         try:
             await self.runtime.exists(awake.container.id)
             if self.options.pass_fd:
@@ -182,8 +162,12 @@ class Life:
         except RuntimeProblem as problem:
             # Given up now, it would run on with nobody to put it to sleep.
             self._put_off("it is time to sleep, but it cannot be stopped", problem)
-            return False
-        return self._is_idle(awake) and not self.demand.last_look()
+        else:
+            if self._is_idle(awake) and not self.demand.last_look():
+                return True
+        if not self.doze.is_frozen:
+            self.bypass.open()
+        return False
 
     def _is_idle(self, awake: Awake) -> bool:
         left = self.demand.sleeps_in
@@ -245,6 +229,7 @@ class Life:
     async def _outlive(self, awake: Awake) -> bool:
         """The container ended by itself. True where it is back at once (restarted, recreated), or is kept."""
         awake_for = now() - self.awake_since
+        self.bypass.end()
         self.leases.close_door()
         self.announcer.stopping()
         if awake.owned:
@@ -265,15 +250,19 @@ class Life:
 
     async def _stop(self) -> None:
         """Put it to sleep. Clients that come meanwhile wait in the backlog for the next supervisor."""
+        self.bypass.close()
         self.leases.close_door()
         self.announcer.stopping("STOPPING=1")
         await self.needs.rest_no_more()
         await self.stop.undo(self.wake.awake)
+        if self.record.phase != STOPPING and (self.wake.awake is None or self.wake.awake.owned):
+            self.bypass.end()
         self.record.forgive()
 
     async def _give_up(self, reason: str) -> int:
         """Answer those who wait at once, then stop what was started; systemd starts us again to cool down."""
         delay = self.record.fail(reason)
+        self.bypass.end()
         self.announcer.failed(self.record)
         say(f"{self.record.reason}; the next attempt is made in {delay:g} s at the earliest")
         await self.stop.undo(self.wake.awake)
@@ -295,7 +284,7 @@ class Life:
     def _leases_changed(self) -> None:
         self.demand.look()
         self.needs.consider(self.leases.holders.values())
-        self.announcer.holders(*self._depths_in(self.wake.awake), self.work.found, self.demand.is_needed)
+        self.announcer.holders(self.demand, *self._depths_in(self.wake.awake), self.work.found)
         self.stirred.set(None)
 
     def _container_changed(self) -> None:
@@ -340,8 +329,10 @@ class Life:
         self.awake_since = handover.awake_since
         self.demand.quiet_since, self.demand.idle_since = handover.quiet_since, handover.idle_since
         self.doze.is_frozen, self.changes.missed = handover.frozen, True  # nobody listened in between
+        self.bypass.lead_to(awake.targets, fresh=False)
         if handover.frozen:
             self.announcer.dozing(awake)
         else:
             self.announcer.awake(awake, Stamps(0.0, 0.0))
+            self.bypass.open()
         return awake

@@ -43,7 +43,7 @@ def main() -> None:
         begun = begin(options.runtime, options.container)
         called = time.monotonic()
 
-    from wakeport.supervisor.life import supervise
+    from wakeport.supervisor.process import supervise
 
     sys.exit(supervise(options, record, begun, asked, (began, called)))
 

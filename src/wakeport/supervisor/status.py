@@ -35,6 +35,7 @@ class Status:
             "targets": {},
             "last_wake": None,
             "leases": [],
+            "bypass": None,
             "kept": kept,
             "dozes_at": None,
             "sleeps_at": None,

@@ -1,0 +1,1 @@
+"""Awake traffic past the proxy: the kernel sends new connections straight to the container."""

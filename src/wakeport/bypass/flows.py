@@ -1,0 +1,113 @@
+"""Which of the connections that were sent on need the container, as the kernel's own tracking has them.
+
+Of TCP those that are open, of UDP those over which something passed a moment ago. Where a service says how
+much has to pass (`least` bytes in `window` seconds), those over which it does; a new one counts so long
+anyway.
+"""
+
+from __future__ import annotations
+
+import os
+
+from wakeport.bypass.elements import Target, Way
+from wakeport.light import socket
+from wakeport.light.collections import deque
+from wakeport.loop import now
+from wakeport.netlink import conntrack
+from wakeport.netlink.connection import Netfilter
+from wakeport.netlink.conntrack import LIVE, Flow
+
+SETTINGS = "/proc/sys/net/netfilter/nf_conntrack_"
+PIECES = 16  # of a window: so much longer something may count
+
+
+class Flows:
+    """`clients` are those of the last look who need it, `silent` who else is connected, as texts."""
+
+    def __init__(self, least: int, window: float) -> None:
+        self.least = least
+        self.window = window
+        self.meters: dict[bytes, Meter] = {}
+        self.clients: list[str] = []
+        self.silent: list[str] = []
+
+    def look(self, kernel: Netfilter, ways: dict[Way, list[Target]]) -> None:
+        """Raises OSError."""
+        found = [(way, flow) for way, flow in _of(kernel, ways) if _is_live(way, flow)]
+        at, meters = now(), self.meters
+        self.meters = {flow.key: meters.get(flow.key) or Meter(at) for _, flow in found}
+        self.clients, self.silent = [], []
+        for _, flow in found:
+            used = not self.least or self.meters[flow.key].is_used(flow.passed, at, self.least, self.window)
+            (self.clients if used else self.silent).append(_name(flow))
+
+    def forget(self, kernel: Netfilter, ways: dict[Way, list[Target]], silent: bool = False) -> None:
+        """Have the kernel send what comes next over them where new connections go. Raises OSError.
+
+        With `silent` only those of UDP over which nothing passes, and which the container sees as ended.
+        """
+        gone = []
+        for way, flow in _of(kernel, ways):
+            udp = way.protocol == socket.IPPROTO_UDP
+            if (udp and not _is_live(way, flow)) if silent else (udp or flow.state in LIVE):
+                gone.append(flow)
+        conntrack.forget(kernel, gone)
+
+
+class Meter:
+    """What has passed over one connection, as far back as it matters."""
+
+    __slots__ = ("began", "marks")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.marks: deque[tuple[float, int]] = deque()
+
+    def is_used(self, passed: int | None, at: float, least: int, window: float) -> bool:
+        """Whether `least` bytes have passed in the last `window` seconds. Where nobody counts, it is."""
+        if passed is None:
+            return True
+        if not self.marks or at - self.marks[-1][0] >= window / PIECES:
+            self.marks.append((at, passed))
+        while len(self.marks) > 1 and self.marks[1][0] <= at - window:
+            self.marks.popleft()
+        return at - self.began < window or passed - self.marks[0][1] >= least
+
+
+def count_bytes() -> None:
+    """Have the kernel count what passes; it counts for connections that begin afterwards."""
+    fd = os.open(f"{SETTINGS}acct", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, b"1")
+    finally:
+        os.close(fd)
+
+
+def _of(kernel: Netfilter, ways: dict[Way, list[Target]]) -> list[tuple[Way, Flow]]:
+    asked: dict[tuple[Target, int], list[Flow]] = {}
+    found = []
+    for way, targets in ways.items():
+        for target in targets:
+            key = (target, way.protocol)
+            if key not in asked:  # several listeners may lead to one target
+                asked[key] = conntrack.flows(kernel, *target, way.protocol)
+            found += [(way, flow) for flow in asked[key] if flow.port == way.port]
+    return found
+
+
+def _is_live(way: Way, flow: Flow) -> bool:
+    if way.protocol == socket.IPPROTO_TCP:
+        return flow.state in LIVE
+    kept = _seconds("udp_timeout_stream" if flow.assured else "udp_timeout")
+    return kept - flow.left < way.flow_idle
+
+
+def _seconds(setting: str) -> float:
+    """How long the kernel keeps such a connection after its last packet."""
+    with open(SETTINGS + setting, encoding="ascii") as file:
+        return float(file.read())
+
+
+def _name(flow: Flow) -> str:
+    host, port = flow.client
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,101 @@
+"""The way past the proxy to one container: put into the kernel, renewed, taken out, and who is on it.
+
+Nothing here waits: the kernel answers at once. Whoever calls keeps the times.
+"""
+
+from __future__ import annotations
+
+from wakeport.bypass.elements import Target, Way, bridge, packed
+from wakeport.bypass.flows import Flows, count_bytes
+from wakeport.bypass.surroundings import filtered_by, interface_to, old_tables
+from wakeport.bypass.table import TABLE
+from wakeport.netlink.connection import Netfilter
+from wakeport.netlink.nftables import Element, base_chains, change, counted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+LOOPBACK = ("127.", "::1")
+
+
+class Passage:
+    """`gated_by` is what filters INPUT, so that only those pass whom it has let in; else empty.
+
+    All of it may raise OSError: FileNotFoundError where the table is not there.
+    """
+
+    def __init__(self, words: Iterable[str], allowed: Sequence[str], least: int, window: float) -> None:
+        self.ways = [Way(word) for word in words]
+        self.allowed = allowed
+        self.kernel = Netfilter()
+        self.flows = Flows(least, window)
+        self.targets: dict[Way, list[Target]] = {}
+        self.bridges: set[str] = set()
+        self.elements: list[Element] = []
+        self.gated_by = ""
+        if least:
+            count_bytes()
+
+    def lead_to(self, targets: Mapping[str, Sequence[Target]]) -> None:
+        """Where each of the container's ports answers now, by its name; nothing is put in yet."""
+        self.targets = {}
+        self.bridges = set()
+        self.elements = []
+        for way in self.ways:
+            self.targets[way] = []
+            for target in targets.get(way.key, ()):
+                interface = interface_to(packed(target[0]))
+                if not interface or target[0].startswith(LOOPBACK):
+                    continue
+                self.targets[way].append(target)
+                self.bridges.add(interface)
+                self.elements += way.elements(target, self.allowed)
+
+    def renew(self) -> None:
+        """Put all of it in, for a few seconds from now on."""
+        self.gated_by = filtered_by(base_chains(self.kernel), old_tables())
+        guarded = [way for way in self.ways if self.targets.get(way)]
+        sets = ("ports", "gated") if self.gated_by else ("ports",)
+        guards = [way.guard(set_) for set_ in sets for way in guarded]
+        wanted = [*guards, *map(bridge, sorted(self.bridges)), *self.elements]
+        try:
+            change(self.kernel, TABLE, wanted, wanted)
+        except FileNotFoundError:
+            # Some of it, or all, was not there to be taken out.
+            self._take_out(wanted)
+            change(self.kernel, TABLE, [], wanted)
+
+    def close(self) -> None:
+        """Send nobody on any more. Those who are on their way go on; what guards others ends by itself."""
+        self._take_out(self.elements)
+
+    def close_all(self) -> None:
+        """As `close`, whatever a process before this one has put in: by its keys, wherever they lead."""
+        for anywhere in ("0.0.0.0", "::"):  # as a family is told
+            for way in self.ways:
+                self._take_out(way.elements((anywhere, 0), self.allowed))
+
+    def _take_out(self, elements: list[Element]) -> None:
+        for element in elements:
+            try:
+                change(self.kernel, TABLE, [element], [])
+            except FileNotFoundError:
+                continue
+
+    def came(self) -> int:
+        """How many connections were sent on since it was last renewed."""
+        found = 0
+        for element in self.elements:
+            try:
+                found += counted(self.kernel, TABLE, element)
+            except FileNotFoundError:
+                continue
+        return found
+
+    def look(self) -> None:
+        """At those who are on it, see `flows`."""
+        self.flows.look(self.kernel, self.targets)
+
+    def forget(self, silent: bool = False) -> None:
+        self.flows.forget(self.kernel, self.targets, silent)

@@ -1,0 +1,106 @@
+"""wakeport's own table of nftables, in the words of nft(8): made by the first supervisor that needs it.
+
+Everything in it that sends traffic on is a lease of a supervisor, and lasts for seconds. The rules are the
+same for all services; a connection is looked up once, when it begins.
+"""
+
+from __future__ import annotations
+
+TABLE = "wakeport"
+
+# What a supervisor puts in lasts as long as it says; what the rules put in, as long as stands here.
+# tried: a client sends its first packet again after 1 s (RFC 6298). let_in: so long a filter's word counts.
+LEARNED = "size 65536; flags dynamic,timeout; timeout"
+SETS = {
+    # Types, and not typeof as below, of which nft 1.0.6 cannot read back what it has written.
+    "map awake4": "type ipv4_addr . ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; "
+    "flags interval,timeout; counter",
+    "map awake6": "type ipv6_addr . ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; "
+    "flags interval,timeout; counter",
+    "set ports": "typeof meta l4proto . th dport; flags timeout",
+    "set gated": "typeof meta l4proto . th dport; flags timeout",
+    "set bridges": "typeof iifname; flags timeout",
+    "set let_in4": f"typeof iifname . ip saddr . meta l4proto . th dport; {LEARNED} 1m",
+    "set let_in6": f"typeof iifname . ip6 saddr . meta l4proto . th dport; {LEARNED} 1m",
+    "set tried4": f"typeof ip saddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
+    "set tried6": f"typeof ip6 saddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
+    "set passes": f"typeof iifname . meta l4proto . th dport; {LEARNED} 10s",
+    "set closed": f"typeof iifname . meta l4proto . th dport; {LEARNED} 10m",
+}
+
+# An accept of ours would not overrule what others drop, and nothing of theirs is touched. So whether they let
+# the traffic in is learned of the traffic itself:
+#
+# INPUT no longer sees what is sent on. Where anything filters there, a port is `gated`: only those are sent
+# on whom the filters have let in a moment ago, which the chain "input" sees, since it comes behind them.
+#
+# FORWARD may drop what is sent on. While it has not been seen to let it pass, a connection is on trial: noted
+# in `tried`, and if it comes through, the chain "postrouting" notes that it `passes`. If the same first
+# packet comes again, it did not: then it goes to the listener, as everything after it for a while (`closed`).
+#
+# Those on the container's own bridge are left to the listener: its answers would not come back this way.
+#
+# All hooks are of type nat, which see the first packet of a connection alone.
+CHAINS = {
+    "prerouting": (
+        "type nat hook prerouting priority dstnat - 10",
+        "meta l4proto . th dport != @ports return",
+        "fib daddr type != local return",
+        "iifname @bridges return",
+        "iifname . meta l4proto . th dport @closed return",
+        "meta nfproto ipv4 goto way4",
+        "meta nfproto ipv6 goto way6",
+    ),
+    "way4": (
+        "",
+        "meta l4proto . th dport @gated iifname . ip saddr . meta l4proto . th dport != @let_in4 return",
+        "iifname . meta l4proto . th dport != @passes jump trial4",
+        "meta l4proto { tcp, udp } dnat ip to ip saddr . ip daddr . meta l4proto . th dport map @awake4",
+    ),
+    "way6": (
+        "",
+        "meta l4proto . th dport @gated iifname . ip6 saddr . meta l4proto . th dport != @let_in6 return",
+        "iifname . meta l4proto . th dport != @passes jump trial6",
+        "meta l4proto { tcp, udp } dnat ip6 to ip6 saddr . ip6 daddr . meta l4proto . th dport map @awake6",
+    ),
+    "trial4": (
+        "",
+        "ip saddr . ip daddr . meta l4proto . th dport != @awake4 return",
+        "ip saddr . meta l4proto . th sport . th dport @tried4 "
+        "add @closed { iifname . meta l4proto . th dport } accept",
+        "add @tried4 { ip saddr . meta l4proto . th sport . th dport }",
+    ),
+    "trial6": (
+        "",
+        "ip6 saddr . ip6 daddr . meta l4proto . th dport != @awake6 return",
+        "ip6 saddr . meta l4proto . th sport . th dport @tried6 "
+        "add @closed { iifname . meta l4proto . th dport } accept",
+        "add @tried6 { ip6 saddr . meta l4proto . th sport . th dport }",
+    ),
+    "input": (
+        "type nat hook input priority 100",
+        "meta l4proto . th dport @gated update @let_in4 { iifname . ip saddr . meta l4proto . th dport }",
+        "meta l4proto . th dport @gated update @let_in6 { iifname . ip6 saddr . meta l4proto . th dport }",
+    ),
+    "postrouting": (
+        "type nat hook postrouting priority srcnat - 10",
+        "meta l4proto { tcp, udp } meta l4proto . ct original proto-dst @ports ct status dnat "
+        "update @passes { iifname . meta l4proto . ct original proto-dst }",
+    ),
+}
+
+
+def commands() -> str:
+    """What makes the table, whatever of it is there already. nft(8) does all of it at once, or nothing."""
+    made = [f"add table inet {TABLE}"]
+    made += [f"add {kind} inet {TABLE} {name} {{ {words}; }}" for (kind, name), words in _named(SETS)]
+    for name, (hook, *_) in CHAINS.items():
+        made += [f"add chain inet {TABLE} {name}" + (f" {{ {hook}; policy accept; }}" if hook else "")]
+        made += [f"flush chain inet {TABLE} {name}"]
+    for name, (_, *rules) in CHAINS.items():
+        made += [f"add rule inet {TABLE} {name} {rule}" for rule in rules]
+    return "\n".join(made)
+
+
+def _named(sets: dict[str, str]) -> list[tuple[list[str], str]]:
+    return [(name.split(), words) for name, words in sets.items()]

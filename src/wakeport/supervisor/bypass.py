@@ -1,0 +1,218 @@
+"""Awake traffic past the proxy: when the way is open, and whether anybody is on it.
+
+Open while the container is awake, and closed before anything is decided about its sleep: from then on who
+comes is at the listener, and the last look finds who came before. What it takes is imported only where a
+service wants it.
+"""
+
+from __future__ import annotations
+
+import time
+
+from wakeport.loop import Loop, Timer, now
+from wakeport.runtimes.problems import RuntimeProblem
+from wakeport.runtimes.program import run
+from wakeport.supervisor.options import Options
+from wakeport.supervisor.stop import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from wakeport.bypass.passage import Passage
+    from wakeport.runtimes.container import Target
+
+RENEW_EVERY = 2.0  # seconds; twice within the time that it lasts
+TRY_AGAIN_AFTER = 30.0  # seconds until nft is run again that has failed
+
+# Seconds between two looks at all connections of the machine, 10 ms each: a part of what is waited for.
+LOOK_EVERY_LEAST, LOOK_EVERY_MOST, PART = RENEW_EVERY, 10.0, 10
+
+WHO = "bypass"  # in status.json, among those who hold leases
+
+
+class Bypass:
+    """`busy` as of the last look: somebody is connected past the proxy, or was since then.
+
+    `on_change()` is called where that, or who it is, is new.
+    """
+
+    def __init__(self, loop: Loop, options: Options, on_change: Callable[[], None]) -> None:
+        self.loop = loop
+        self.options = options
+        self.on_change = on_change
+        self.passage: Passage | None = None
+        self.is_open = False
+        self.busy = False
+        self.since = 0.0  # seconds since 1970
+        self.looked_at = 0.0  # monotonic, as the next
+        self.made_at = -TRY_AGAIN_AFTER
+        self.why_closed = ""
+        self.timer: Timer | None = None
+        shortest = min(options.idle, options.doze) / PART
+        self.look_every = min(max(shortest, LOOK_EVERY_LEAST), LOOK_EVERY_MOST)
+
+    def begin(self) -> None:
+        """A predecessor that was killed has left it as it was, and the container may be another since."""
+        if not self.options.bypass:
+            return
+        from wakeport.bypass.passage import Passage
+
+        try:
+            self.passage = Passage(
+                self.options.bypass, self.options.allow, self.options.busy_least, self.options.busy_window
+            )
+            if not self.options.takes_over:
+                self.passage.close_all()
+        except OSError as error:
+            self._complain(error)
+
+    def lead_to(self, targets: Mapping[str, Target], fresh: bool) -> None:
+        """Where the container answers; `fresh` where nobody can be connected to it yet."""
+        if self.passage is None:
+            return
+        try:
+            self.passage.lead_to({key: [target] for key, target in targets.items() if len(target) == 2})
+            if fresh:
+                # What the kernel still knows was another's, which had this address.
+                self.passage.forget()
+        except OSError as error:
+            self._complain(error)
+
+    def open(self) -> None:
+        """To a container that runs."""
+        if self.passage is not None and not self.is_open:
+            self.is_open = True
+            self._renew()
+
+    def close(self) -> None:
+        """From now on who comes is at the listener."""
+        if self.passage is None or not self.is_open:
+            return
+        self._put_off()
+        self.is_open = False
+        try:
+            self.busy = bool(self.passage.came())
+            self.passage.close()
+        except OSError as error:
+            self._complain(error)
+
+    def last_look(self) -> bool:
+        """Close it; whether anybody is connected past the proxy, or was since the look before."""
+        self.close()
+        came = self.busy
+        self.look()
+        self.busy = self.busy or came
+        return self.busy
+
+    def look(self) -> bool:
+        """Whether anybody is connected now."""
+        if self.passage is None:
+            return False
+        self.looked_at = now()
+        before = self.passage.flows.clients
+        try:
+            self.passage.look()
+        except OSError as error:
+            self._complain(error)
+        clients = self.passage.flows.clients
+        self.since = self.since if before else time.time()
+        self.busy = bool(clients)
+        return self.busy
+
+    def end(self) -> None:
+        """Close it to a container that has ended: also who was connected comes to the listener next."""
+        self.close()
+        self.busy = False
+        self.forget()
+
+    def forget(self, silent: bool = False) -> None:
+        """What comes next over their connections goes to the listener, with `silent` over those of UDP
+        that nobody uses.
+        """
+        if self.passage is not None:
+            try:
+                self.passage.forget(silent)
+            except OSError as error:
+                self._complain(error)
+
+    def holders(self) -> list[dict[str, Any]]:
+        """Who is on it, as a holder of a lease is told."""
+        if self.passage is None or not self.busy:
+            return []
+        clients = self.passage.flows.clients
+        return [
+            {
+                "who": WHO,
+                "busy": True,
+                "rests": False,
+                "use": clients,
+                "last": [None] * len(clients),
+                "since": round(self.since, 3),
+            }
+        ]
+
+    def facts(self) -> dict[str, Any] | None:
+        """For status.json; None where the service has none."""
+        if not self.options.bypass:
+            return None
+        gated_by = self.passage.gated_by if self.passage is not None and self.is_open else ""
+        return {"open": self.is_open and not self.why_closed, "why": self.why_closed, "gated_by": gated_by}
+
+    def _renew(self) -> None:
+        self.timer = None
+        if self.passage is None or not self.is_open:
+            return
+        self.timer = self.loop.call_in(RENEW_EVERY, self._renew)
+        before = (self.busy, self.passage.flows.clients, self.facts())
+        try:
+            came = self.passage.came()
+            self.passage.renew()
+            self.why_closed = ""
+        except FileNotFoundError:
+            came = 0
+            self.loop.spawn(self._make_table())
+        except OSError as error:
+            came = 0
+            self._complain(error)
+        if now() - self.looked_at >= self.look_every:
+            self.look()
+        self.busy = self.busy or bool(came)
+        if before != (self.busy, self.passage.flows.clients, self.facts()):
+            self.on_change()
+
+    async def _make_table(self) -> None:
+        """The first of all services does it, or whoever finds that somebody has flushed all rules."""
+        if now() - self.made_at < TRY_AGAIN_AFTER and self.why_closed:
+            return
+        from wakeport.bypass.table import commands
+
+        self.made_at, self.why_closed = now(), ""
+        try:
+            if await run(self.loop, ["nft", commands()]):
+                self.why_closed = "nft(8) could not make the table; `wakeport doctor` tells more"
+        except RuntimeProblem as problem:
+            self.why_closed = str(problem)
+        if self.why_closed:
+            say(f"bypass: {self.why_closed}; all clients go through the proxy")
+            self.on_change()
+        elif self.passage is not None and self.is_open:
+            self._put_off()
+            try:
+                self.passage.renew()
+            except OSError as error:
+                self._complain(error)
+            self.timer = self.loop.call_in(RENEW_EVERY, self._renew)
+            self.on_change()
+
+    def _put_off(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def _complain(self, error: OSError) -> None:
+        why = f"the kernel refuses: {error.strerror}"
+        if why != self.why_closed:
+            self.why_closed = why
+            say(f"bypass: {why}; all clients go through the proxy")
