@@ -11,6 +11,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import pytest
 
 from lab import Lab
+from lab.client import Client
+from tests.lab.bypassing import Bypassed, client_from_outside
+from tests.lab.programs import python
 from tests.lab.rounds import IN_FULL
 from tests.lab.runtimes import Containers
 from tests.lab.runtimes.docker import Docker
@@ -21,6 +24,7 @@ from tests.lab.runtimes.rootless import Rootless
 from tests.lab.runtimes.unit import Unit
 from tests.lab.runtimes.user_unit import UserUnit
 from tests.lab.services import CLASSIC, SHAPES, AddService, Service
+from tests.lab.visits import TELLS
 
 RUNTIMES: dict[str, Callable[[Lab], Containers]] = {
     "docker": Docker,
@@ -188,3 +192,26 @@ def pytest_runtest_makereport(
         lines = lab.run([*journal, f"--since=@{call.start:.0f}"], check=False).stdout
         report.sections.append(("journal of the lab", lines))
     return report
+
+
+@pytest.fixture
+def outside(lab: Lab) -> Iterator[Client]:
+    """A client from outside, whose traffic FORWARD lets through to the port 80."""
+    with client_from_outside(lab) as client:
+        yield client
+
+
+@pytest.fixture
+def bypassed(service: AddService) -> Bypassed:
+    """Makes a service with bypass, whose program tells who it is; `settings` are lines of its file."""
+
+    def add(
+        *settings: str, idle: str = "1min", create: Sequence[str] = (), options: Sequence[str] = ()
+    ) -> Service:
+        web = service("web", *options, idle=idle, command=python(TELLS), create=create)
+        path = web.home.configuration / "web.toml"
+        path.write_text("\n".join(["bypass = true", *settings, path.read_text()]))
+        web.home.run(["wakeport", "apply", "web"])
+        return web
+
+    return add

@@ -32,7 +32,7 @@ class Way:
     `flow_idle` is after how many seconds of silence a UDP client counts no more.
     """
 
-    __slots__ = ("address", "flow_idle", "key", "port", "protocol")
+    __slots__ = ("address", "flow_idle", "key", "port", "protocol", "udp")
 
     def __init__(self, word: str) -> None:
         on, self.key, idle = word.split("=")
@@ -40,7 +40,8 @@ class Way:
         host, _, port = place.rpartition(":")
         self.address = host.strip("[]")
         self.port = int(port)
-        self.protocol = socket.IPPROTO_UDP if protocol == "udp" else socket.IPPROTO_TCP
+        self.udp = protocol == "udp"
+        self.protocol = socket.IPPROTO_UDP if self.udp else socket.IPPROTO_TCP
         self.flow_idle = float(idle)
 
     def elements(self, target: Target, allowed: Sequence[str]) -> list[Element]:

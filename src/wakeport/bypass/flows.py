@@ -10,12 +10,17 @@ from __future__ import annotations
 import os
 
 from wakeport.bypass.elements import Target, Way
-from wakeport.light import socket
 from wakeport.light.collections import deque
 from wakeport.loop import now
 from wakeport.netlink import conntrack
 from wakeport.netlink.connection import Netfilter
-from wakeport.netlink.conntrack import LIVE, Flow
+from wakeport.netlink.conntrack import LIVE, SYN_SENT, Flow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Ways = dict[Way, list[Target]]
 
 SETTINGS = "/proc/sys/net/netfilter/nf_conntrack_"
 PIECES = 16  # of a window: so much longer something may count
@@ -31,7 +36,7 @@ class Flows:
         self.clients: list[str] = []
         self.silent: list[str] = []
 
-    def look(self, kernel: Netfilter, ways: dict[Way, list[Target]]) -> None:
+    def look(self, kernel: Netfilter, ways: Ways) -> None:
         """Raises OSError."""
         found = [(way, flow) for way, flow in _of(kernel, ways) if _is_live(way, flow)]
         at, meters = now(), self.meters
@@ -41,17 +46,25 @@ class Flows:
             used = not self.least or self.meters[flow.key].is_used(flow.passed, at, self.least, self.window)
             (self.clients if used else self.silent).append(_name(flow))
 
-    def forget(self, kernel: Netfilter, ways: dict[Way, list[Target]], silent: bool = False) -> None:
-        """Have the kernel send what comes next over them where new connections go. Raises OSError.
 
-        With `silent` only those of UDP over which nothing passes, and which the container sees as ended.
-        """
-        gone = []
-        for way, flow in _of(kernel, ways):
-            udp = way.protocol == socket.IPPROTO_UDP
-            if (udp and not _is_live(way, flow)) if silent else (udp or flow.state in LIVE):
-                gone.append(flow)
-        conntrack.forget(kernel, gone)
+def forget(kernel: Netfilter, ways: Ways, which: Callable[[Way, Flow], bool]) -> None:
+    """Have the kernel send what comes next over them where new connections go. Raises OSError."""
+    conntrack.forget(kernel, [flow for way, flow in _of(kernel, ways) if which(way, flow)])
+
+
+def whole(way: Way, flow: Flow) -> bool:
+    """All that lead to a container that has ended; those of TCP that are over are known as such already."""
+    return way.udp or flow.state in LIVE
+
+
+def idle(way: Way, flow: Flow) -> bool:
+    """Of UDP, those that the container sees as ended."""
+    return way.udp and not _is_live(way, flow)
+
+
+def unanswered(way: Way, flow: Flow) -> bool:
+    """Those that may wait for somebody who is no more. Of UDP all: whoever goes on is a new client then."""
+    return way.udp or flow.state == SYN_SENT
 
 
 class Meter:
@@ -83,7 +96,7 @@ def count_bytes() -> None:
         os.close(fd)
 
 
-def _of(kernel: Netfilter, ways: dict[Way, list[Target]]) -> list[tuple[Way, Flow]]:
+def _of(kernel: Netfilter, ways: Ways) -> list[tuple[Way, Flow]]:
     asked: dict[tuple[Target, int], list[Flow]] = {}
     found = []
     for way, targets in ways.items():
@@ -96,7 +109,7 @@ def _of(kernel: Netfilter, ways: dict[Way, list[Target]]) -> list[tuple[Way, Flo
 
 
 def _is_live(way: Way, flow: Flow) -> bool:
-    if way.protocol == socket.IPPROTO_TCP:
+    if not way.udp:
         return flow.state in LIVE
     kept = _seconds("udp_timeout_stream" if flow.assured else "udp_timeout")
     return kept - flow.left < way.flow_idle

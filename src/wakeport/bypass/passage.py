@@ -6,7 +6,7 @@ Nothing here waits: the kernel answers at once. Whoever calls keeps the times.
 from __future__ import annotations
 
 from wakeport.bypass.elements import Target, Way, bridge, packed
-from wakeport.bypass.flows import Flows, count_bytes
+from wakeport.bypass.flows import Flows, Ways, count_bytes, forget, idle, unanswered, whole
 from wakeport.bypass.surroundings import filtered_by, interface_to, old_tables
 from wakeport.bypass.table import TABLE
 from wakeport.netlink.connection import Netfilter
@@ -30,7 +30,8 @@ class Passage:
         self.allowed = allowed
         self.kernel = Netfilter()
         self.flows = Flows(least, window)
-        self.targets: dict[Way, list[Target]] = {}
+        self.targets: Ways = {}
+        self.before: Ways = {}
         self.bridges: set[str] = set()
         self.elements: list[Element] = []
         self.gated_by = ""
@@ -70,11 +71,16 @@ class Passage:
         """Send nobody on any more. Those who are on their way go on; what guards others ends by itself."""
         self._take_out(self.elements)
 
-    def close_all(self) -> None:
-        """As `close`, whatever a process before this one has put in: by its keys, wherever they lead."""
+    def succeed(self, targets: Mapping[str, Sequence[Target]]) -> None:
+        """To a process that was killed. What it has put in is taken out by its keys, wherever it led.
+
+        `targets` are those that it had. Who has no answer from there may wait for somebody who is no more.
+        """
         for anywhere in ("0.0.0.0", "::"):  # as a family is told
             for way in self.ways:
                 self._take_out(way.elements((anywhere, 0), self.allowed))
+        self.before = {way: list(targets.get(way.key, ())) for way in self.ways}
+        forget(self.kernel, self.before, unanswered)
 
     def _take_out(self, elements: list[Element]) -> None:
         for element in elements:
@@ -97,5 +103,12 @@ class Passage:
         """At those who are on it, see `flows`."""
         self.flows.look(self.kernel, self.targets)
 
-    def forget(self, silent: bool = False) -> None:
-        self.flows.forget(self.kernel, self.targets, silent)
+    def forget(self) -> None:
+        """The container has ended, and the one before it: their addresses may be others' next."""
+        for ways in (self.before, self.targets):
+            forget(self.kernel, ways, whole)
+        self.before = {}
+
+    def forget_idle(self) -> None:
+        """What comes next over flows of UDP that the container sees as ended begins a new one."""
+        forget(self.kernel, self.targets, idle)

@@ -53,8 +53,8 @@ class Bypass:
         shortest = min(options.idle, options.doze) / PART
         self.look_every = min(max(shortest, LOOK_EVERY_LEAST), LOOK_EVERY_MOST)
 
-    def begin(self) -> None:
-        """A predecessor that was killed has left it as it was, and the container may be another since."""
+    def begin(self, targets: Mapping[str, Target]) -> None:
+        """A predecessor that was killed has left it as it was, leading to `targets`, which may be others'."""
         if not self.options.bypass:
             return
         from wakeport.bypass.passage import Passage
@@ -64,7 +64,7 @@ class Bypass:
                 self.options.bypass, self.options.allow, self.options.busy_least, self.options.busy_window
             )
             if not self.options.takes_over:
-                self.passage.close_all()
+                self.passage.succeed(_ports(targets))
         except OSError as error:
             self._complain(error)
 
@@ -73,9 +73,9 @@ class Bypass:
         if self.passage is None:
             return
         try:
-            self.passage.lead_to({key: [target] for key, target in targets.items() if len(target) == 2})
+            self.passage.lead_to(_ports(targets))
             if fresh:
-                # What the kernel still knows was another's, which had this address.
+                # What the kernel still knows of this address was another's.
                 self.passage.forget()
         except OSError as error:
             self._complain(error)
@@ -125,15 +125,17 @@ class Bypass:
         """Close it to a container that has ended: also who was connected comes to the listener next."""
         self.close()
         self.busy = False
-        self.forget()
-
-    def forget(self, silent: bool = False) -> None:
-        """What comes next over their connections goes to the listener, with `silent` over those of UDP
-        that nobody uses.
-        """
         if self.passage is not None:
             try:
-                self.passage.forget(silent)
+                self.passage.forget()
+            except OSError as error:
+                self._complain(error)
+
+    def rest(self) -> None:
+        """The container is about to be frozen: what comes next of UDP is to thaw it."""
+        if self.passage is not None:
+            try:
+                self.passage.forget_idle()
             except OSError as error:
                 self._complain(error)
 
@@ -216,3 +218,8 @@ class Bypass:
         if why != self.why_closed:
             self.why_closed = why
             say(f"bypass: {why}; all clients go through the proxy")
+
+
+def _ports(targets: Mapping[str, Target]) -> dict[str, list[tuple[str, int]]]:
+    """Without those that are paths."""
+    return {key: [(target[0], target[1])] for key, target in targets.items() if len(target) == 2}

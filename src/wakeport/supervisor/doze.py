@@ -67,7 +67,7 @@ class Doze:
             self.demand.bypass.open()
             return
         await self._be_watched()
-        self.demand.bypass.forget(silent=True)
+        self.demand.bypass.rest()
         self.record.dozing()
         self.announcer.dozing(awake)
         self.is_frozen, self.changes.frozen = True, None

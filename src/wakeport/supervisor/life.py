@@ -74,7 +74,7 @@ class Life:
         self.awake_since = 0.0
 
     async def live(self, stamps: Stamps, handover: Handover | None) -> int:
-        self.bypass.begin()
+        self.bypass.begin(self.announcer.status.targets_before)
         try:
             if handover is None:
                 settled = await self._settle(stamps)

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from wakeport.runtimes.container import Target
+
 PUBLISH_EVERY = 0.2  # seconds at least between two writes that only follow the leases
 
 
@@ -45,6 +47,7 @@ class Status:
         }
         published = self._published()
         self.before: str = str(published.get("state", ""))  # as a predecessor has left it
+        self.targets_before: dict[str, Target] = published.get("targets") or {}
         # An older self that became this process left in the same state; from any other
         # predecessor only the last wake is worth knowing.
         for key in ["last_wake", "state", "since"] if options.takes_over else ["last_wake"]:

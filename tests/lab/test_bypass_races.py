@@ -1,0 +1,143 @@
+"""Awake traffic past the proxy in the moments in which that way is opened, closed, or left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+
+from lab.client import Client
+from tests.lab.bypassing import Bypassed, is_open, wakes
+from tests.lab.programs import python
+from tests.lab.rounds import rounds
+from tests.lab.services import Service
+from tests.lab.visits import TELLS, Guest, Visit, visit, visitors, visits_at
+from tests.lab.waiting import eventually
+
+BEFORE, AFTER = 0.3, 0.9  # seconds around the decision; a stop takes about 0.3
+EVERY = 0.02  # seconds from one client to the next
+
+
+def lost(visits: list[Visit]) -> list[str]:
+    return [str(one) for one in visits if one.error]
+
+
+@pytest.mark.parametrize("depth", ["stop", "doze"])
+def test_no_client_around_a_sleep_is_lost(bypassed: Bypassed, outside: Client, depth: str) -> None:
+    """As around a stop with the proxy (test_race_stop.py), with clients past it."""
+    if depth == "stop":
+        web, due = bypassed(idle="1s"), "sleeps_at"
+    else:
+        web, due = bypassed('doze = "1s"', idle="1h"), "dozes_at"
+    wakes(web, outside)
+    count = rounds(8, full=200)
+    past = slept = 0
+    for turn in range(count):
+        decision = _decision(web, due) - time.time()
+        first = decision - BEFORE + (BEFORE + AFTER) * turn / count
+        moments = [first + EVERY * index for index in range(int((decision + AFTER - first) / EVERY) + 1)]
+        since = web.status["since"]
+        visits = visits_at(outside, moments, within=20)
+        assert lost(visits) == [], f"round {turn}"
+        past += any(one.seen_as == outside.own4 for one in visits)
+        slept += web.status["since"] > since
+    assert past
+    assert slept >= count / 4, f"only {slept} of {count} rounds met one"
+
+
+def _decision(web: Service, due: str) -> float:
+    """When it is going to sleep, in seconds of the epoch: told behind the last look at who is connected."""
+
+    def is_set() -> bool:
+        return float(web.status[due] or 0) > time.time() + BEFORE
+
+    eventually("the time is set", is_set)
+    return float(web.status[due])
+
+
+def _restarted(web: Service, before: int) -> bool:
+    return web.restarts(web.units.supervisor) > before
+
+
+def test_a_killed_supervisor_loses_nobody(bypassed: Bypassed, outside: Client) -> None:
+    web = bypassed()
+    name = wakes(web, outside)
+    with Guest(outside) as guest:
+        assert guest.seen_as == outside.own4
+        with visitors(outside, every=0.05) as visits:
+            for turn in range(rounds(2, full=10)):
+                assert web.kill(web.units.supervisor)
+                eventually("it is back", partial(_restarted, web, turn))
+                web.reaches("awake")
+                assert visit(outside).container == name
+        assert lost(visits) == []
+        assert {one.container for one in visits} == {name}
+        assert guest.is_answered()
+
+
+def test_without_a_supervisor_the_listener_has_the_port_again(bypassed: Bypassed, outside: Client) -> None:
+    """The element ends by itself, within five seconds."""
+    web = bypassed()
+    wakes(web, outside)
+    web.drop_in(web.units.supervisor, "[Service]\nRestart=no\n")
+    web.drop_in(web.units.proxy, "[Unit]\nWants=\n")
+    try:
+        assert visit(outside).seen_as == outside.own4
+        web.kill(web.units.supervisor)
+        died = time.monotonic()
+        eventually("it is relayed", lambda: visit(outside).seen_as != outside.own4)
+        assert time.monotonic() - died < 15
+    finally:
+        web.drop_in(web.units.supervisor, "")
+        web.drop_in(web.units.proxy, "")
+
+
+def leads_to(web: Service, address: str) -> bool:
+    return f": {address} . " in web.lab.run(["nft", "list", "map", "inet", "wakeport", "awake4"]).stdout
+
+
+@contextmanager
+def stranger(web: Service) -> Iterator[str]:
+    """A container that takes the first address that is free, and answers on the same port; its name."""
+    web.containers.create("stranger", image="python", command=python(TELLS))
+    try:
+        yield web.lab.docker("inspect", "--format={{.Config.Hostname}}", "stranger").strip()
+    finally:
+        web.containers.remove("stranger")
+
+
+@pytest.mark.parametrize("with_supervisor", [True, False])
+def test_nobody_comes_to_the_next_container_with_that_address(
+    bypassed: Bypassed, outside: Client, with_supervisor: bool
+) -> None:
+    web = bypassed()
+    with stranger(web) as other:
+        name = wakes(web, outside)
+        address = web.status["targets"]["80/tcp"][0]
+        with visitors(outside, every=0.02) as visits:
+            for _ in range(rounds(3, full=20)):
+                is_open(web)
+                if not with_supervisor:
+                    web.kill(web.units.supervisor)
+                web.containers.kill("web")
+                # Until a successor has taken it out, it leads there: for five seconds, if none comes.
+                eventually("the element is gone", lambda: not leads_to(web, address))
+                web.containers.start("stranger")
+                eventually("it is woken again", lambda: visit(outside).container == name)
+                web.containers.stop("stranger")
+        strangers = [str(one) for one in visits if one.container == other]
+        assert strangers == [], f"at {address}"
+
+
+def test_when_docker_is_killed_the_listener_has_the_port(bypassed: Bypassed, outside: Client) -> None:
+    """Its containers die with it; systemd starts both again at the next client."""
+    web = bypassed()
+    name = wakes(web, outside)
+    assert visit(outside).seen_as == outside.own4
+    web.kill("docker.service")
+    again = visit(outside)
+    assert not again.error, again
+    assert again.container == name
