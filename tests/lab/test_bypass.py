@@ -147,3 +147,22 @@ def test_datagrams_too(lab: Lab, bypassed: Bypassed, outside: Client) -> None:
         assert time.time() - began > 2
         assert datagram(outside, second)[1] == name  # over the same flow, and it woke again
         assert web.status["state"] == "awake"
+
+
+def test_by_ipv6_where_the_container_has_that(lab: Lab, bypassed: Bypassed, outside: Client) -> None:
+    lab.docker("network", "create", "--ipv6", "--subnet=fd77::/64", "six")
+    lab.run(["sysctl", "-q", "net.ipv6.conf.all.forwarding=1"])
+    web = bypassed(create=["--network=six"])
+    name = wakes(web, outside)
+    assert visit(outside).seen_as == outside.own4
+    eventually("it goes past the proxy", lambda: visit(outside, host=outside.host6).seen_as == outside.own6)
+    assert visit(outside, host=outside.host6).container == name
+    with Guest(outside, outside.host6):
+        eventually("it is named", lambda: any(outside.own6 in str(one) for one in web.status["leases"]))
+
+
+def test_by_ipv6_where_the_container_has_none(bypassed: Bypassed, outside: Client) -> None:
+    name = wakes(bypassed(), outside)
+    by_six = visit(outside, host=outside.host6)
+    assert by_six.seen_as != outside.own6
+    assert by_six.container == name

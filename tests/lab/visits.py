@@ -38,13 +38,12 @@ class Datagrams(asyncio.DatagramProtocol):
 async def main():
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, exit)
-    for host in ("0.0.0.0", "::") if socket.has_dualstack_ipv6() else ("0.0.0.0",):
-        try:
-            await loop.create_datagram_endpoint(Datagrams, local_addr=(host, 80))
-            server = await asyncio.start_server(talk, host, 80, backlog=1024)
-        except OSError:
-            continue
-    await server.serve_forever()
+    await loop.create_datagram_endpoint(Datagrams, local_addr=("0.0.0.0", 80))
+    try:
+        await asyncio.start_server(talk, "::", 80, backlog=1024)
+    except OSError:
+        pass  # a network without IPv6
+    await (await asyncio.start_server(talk, "0.0.0.0", 80, backlog=1024)).serve_forever()
 
 asyncio.run(main())
 """

@@ -41,8 +41,9 @@ TCP_INFO, TCP_STATE = 1, 1  # CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE
 BYTES = 2  # CTA_COUNTERS_BYTES
 FILTER_ORIGINAL, FILTER_REPLY = 1, 2  # CTA_FILTER_*_FLAGS
 
-# By source address, protocol and source port: CTA_FILTER_F_*, net/netfilter/nf_conntrack_netlink.c
-BY_SOURCE = 1 << 0 | 1 << 3 | 1 << 4
+# By source address, protocol and source port: CTA_FILTER_F_*, net/netfilter/nf_conntrack_netlink.c. Of an
+# address of IPv6 it picks all the others (6.18; ctnetlink_filter_match_tuple), so that is left to us.
+BY_SOURCE = {FOUR: 1 << 0 | 1 << 3 | 1 << 4, SIX: 1 << 3 | 1 << 4}
 
 ASSURED, DST_NAT = 1 << 2, 1 << 5  # IPS_ASSURED, IPS_DST_NAT
 
@@ -129,7 +130,7 @@ def _wanted(address: str, port: int, protocol: int) -> tuple[int, list[bytes]]:
     picked = nested(
         FILTER,
         attribute(FILTER_ORIGINAL, MACHINE_U32.pack(0)),
-        attribute(FILTER_REPLY, MACHINE_U32.pack(BY_SOURCE)),
+        attribute(FILTER_REPLY, MACHINE_U32.pack(BY_SOURCE[family])),
     )
     return family, [answers, picked]
 

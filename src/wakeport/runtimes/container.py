@@ -30,6 +30,7 @@ class Container:
     pid: int = 0  # its first process, as the host numbers it; 0 where it has none
     group = NAMED_BY_ID  # how its cgroup is found among the paths of that process
     started_at: str = ""
+    also_at: str = ""  # its IPv6 address on the network where it is reached by IPv4, if it has both
     exit_code: int = 0
     error: str = ""
     health: str | None = None

@@ -12,6 +12,8 @@ import time
 from wakeport.loop import Loop, Timer, now
 from wakeport.runtimes.problems import RuntimeProblem
 from wakeport.runtimes.program import run
+from wakeport.supervisor.awake import Awake
+from wakeport.supervisor.bound import is_bound, is_listening
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.stop import say
 
@@ -43,6 +45,7 @@ class Bypass:
         self.options = options
         self.on_change = on_change
         self.passage: Passage | None = None
+        self.awake: Awake | None = None
         self.is_open = False
         self.busy = False
         self.since = 0.0  # seconds since 1970
@@ -68,13 +71,14 @@ class Bypass:
         except OSError as error:
             self._complain(error)
 
-    def lead_to(self, targets: Mapping[str, Target], fresh: bool) -> None:
-        """Where the container answers; `fresh` where nobody can be connected to it yet."""
+    def lead_to(self, awake: Awake) -> None:
+        """Where the container answers, of both families of IP."""
         if self.passage is None:
             return
         try:
-            self.passage.lead_to(_ports(targets))
-            if fresh:
+            self.awake = awake
+            self.passage.lead_to(_everywhere(awake))
+            if awake.woken:
                 # What the kernel still knows of this address was another's.
                 self.passage.forget()
         except OSError as error:
@@ -170,6 +174,8 @@ class Bypass:
         before = (self.busy, self.passage.flows.clients, self.facts())
         try:
             came = self.passage.came()
+            if self.awake is not None and self.awake.container.also_at:
+                self.passage.lead_to(_everywhere(self.awake))  # it may listen there later, or no more
             self.passage.renew()
             self.why_closed = ""
         except FileNotFoundError:
@@ -223,3 +229,19 @@ class Bypass:
 def _ports(targets: Mapping[str, Target]) -> dict[str, list[tuple[str, int]]]:
     """Without those that are paths."""
     return {key: [(target[0], target[1])] for key, target in targets.items() if len(target) == 2}
+
+
+def _everywhere(awake: Awake) -> dict[str, list[tuple[str, int]]]:
+    """Also by IPv6 where it has such an address, and listens there."""
+    found = _ports(awake.targets)
+    container = awake.container
+    if container.also_at:
+        for key, places in found.items():
+            six = (container.also_at, places[0][1])
+            hears = is_bound if key.endswith("/udp") else is_listening
+            try:
+                if hears(container.pid, *six):
+                    places.append(six)
+            except OSError:
+                continue
+    return found

@@ -128,7 +128,7 @@ class Life:
             )
         self.awake_since = now()
         self.doze.is_frozen = False
-        self.bypass.lead_to(awake.targets, fresh=awake.woken)
+        self.bypass.lead_to(awake)
         self.bypass.open()
         self.demand.begin()
         self.changes.forget()
@@ -329,7 +329,7 @@ class Life:
         self.awake_since = handover.awake_since
         self.demand.quiet_since, self.demand.idle_since = handover.quiet_since, handover.idle_since
         self.doze.is_frozen, self.changes.missed = handover.frozen, True  # nobody listened in between
-        self.bypass.lead_to(awake.targets, fresh=False)
+        self.bypass.lead_to(awake)
         if handover.frozen:
             self.announcer.dozing(awake)
         else:

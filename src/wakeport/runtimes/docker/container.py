@@ -45,10 +45,16 @@ class Inspected(Container):
         self.published = _published(host.get("PortBindings") or {})
         self.network_mode: str = host.get("NetworkMode", "default")
         self.on_host_network = self.network_mode == "host"
+        networks = sorted((inspection.get("NetworkSettings", {}).get("Networks") or {}).items())
         self.networks: dict[str, str] = {
             name: network.get("IPAddress") or network.get("GlobalIPv6Address") or ""
-            for name, network in sorted((inspection.get("NetworkSettings", {}).get("Networks") or {}).items())
+            for name, network in networks
         }
+        self.also_at = {
+            network["IPAddress"]: network.get("GlobalIPv6Address") or ""
+            for _, network in networks
+            if network.get("IPAddress")
+        }.get(self.address({}) or "", "")
 
     @property
     def shares_network_of(self) -> str | None:
