@@ -54,6 +54,19 @@ groupdel wakeport 2>/dev/null
 exit 0
 """
 
+# A client with an address of its own: a network namespace, and a cable to the lab.
+VISITOR = """
+ip netns add visitor || exit
+ip link add to-visitor type veth peer name eth0 netns visitor
+ip addr add 10.99.0.1/24 dev to-visitor
+ip addr add fd99::1/64 dev to-visitor nodad
+ip link set to-visitor up
+ip -n visitor addr add 10.99.0.2/24 dev eth0
+ip -n visitor addr add fd99::2/64 dev eth0 nodad
+ip -n visitor link set lo up
+ip -n visitor link set eth0 up
+"""
+
 
 def _booted() -> Iterator[Lab]:
     if os.geteuid() != 0:
@@ -97,6 +110,14 @@ def live_restore(lab: Lab) -> Iterator[None]:
 def fresh_lab() -> Iterator[Lab]:
     """A lab for one test alone, which may shut it down, reboot it, or break it."""
     yield from _booted()
+
+
+@pytest.fixture
+def visitor(lab: Lab) -> Iterator[None]:
+    lab.run(["sh", "-c", VISITOR])
+    yield
+    lab.run(["ip", "link", "delete", "to-visitor"])
+    lab.run(["ip", "netns", "delete", "visitor"])
 
 
 @pytest.fixture

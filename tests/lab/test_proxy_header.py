@@ -46,19 +46,6 @@ listen version-2
     server web 127.0.0.1:80 send-proxy-v2
 """
 
-# A client with an address of its own: a network namespace, and a cable to the lab.
-VISITOR = """
-ip netns add visitor || exit
-ip link add to-visitor type veth peer name eth0 netns visitor
-ip addr add 10.99.0.1/24 dev to-visitor
-ip addr add fd99::1/64 dev to-visitor nodad
-ip link set to-visitor up
-ip -n visitor addr add 10.99.0.2/24 dev eth0
-ip -n visitor addr add fd99::2/64 dev eth0 nodad
-ip -n visitor link set lo up
-ip -n visitor link set eth0 up
-"""
-
 # Prints its own address and port, then the body of the answer.
 ASK = """
 import socket, sys
@@ -83,14 +70,6 @@ def nginx(lab: Lab) -> Iterator[str]:
     configuration.write_text(NGINX)
     yield "--volume=/etc/test-nginx.conf:/etc/nginx/nginx.conf:ro"
     configuration.unlink()
-
-
-@pytest.fixture
-def visitor(lab: Lab) -> Iterator[None]:
-    lab.run(["sh", "-c", VISITOR])
-    yield
-    lab.run(["ip", "link", "delete", "to-visitor"])
-    lab.run(["ip", "netns", "delete", "visitor"])
 
 
 @pytest.fixture
