@@ -26,7 +26,12 @@ _NO_PROXY: Final = f"{_HERE} there is no proxy: the program takes its clients it
 _NOBODY_HELD: Final = f"{_HERE} nobody is held: clients wait in the kernel until the program takes them"
 _NO_PORT: Final = f"{_HERE} there is no port behind the listener of which that could be asked"
 
-REFUSED: Final = {"proxy": _NO_PROXY, "hold_max": _NOBODY_HELD, "hold_for": _NOBODY_HELD}
+REFUSED: Final = {
+    "proxy": _NO_PROXY,
+    "hold_max": _NOBODY_HELD,
+    "hold_for": _NOBODY_HELD,
+    "allow": f'{_HERE} nobody sees who comes; with proxy = "wakeport", and without pass_fd, it works',
+}
 
 UNSEEN: Final = f"{_HERE} nobody sees what passes over a connection: an open one counts"
 

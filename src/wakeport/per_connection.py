@@ -149,6 +149,7 @@ _REFUSED: Final = {
     "busy": _ENDS,
     "hold_max": _NOBODY_HELD,
     "hold_for": _NOBODY_HELD,
+    "allow": "systemd itself accepts the connections, from wherever they come",
     "proxy": _NO_PROXY,
     "bypass": _NO_PROXY,
     "pass_fd": _NO_PROXY,

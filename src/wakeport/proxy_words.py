@@ -51,6 +51,7 @@ def proxy_words(
         words.append("doze=yes")
     if (counts := service.busy.connections.counts) is not None:
         words += [f"counts={counts}", f"silent={service.busy.silent}"]
+    words += [f"allow={source}" for source in service.allow]
     if any(listener.page.seconds is not None or listener.judges for listener in service.listener):
         # The page shows the stages of a wake; whom a rule keeps from waking may pass while it is awake.
         words.append(f"status={state}/status.json")
@@ -58,8 +59,8 @@ def proxy_words(
         words += [f"target={target}", *_listener_words(listener)]
     if sum(len(word.encode()) for word in words) > COMMAND_MAX:
         raise BadInput(
-            f"the listeners of {service.name} have more rules than fit on a command line",
-            "use globs and networks, or make several services of it",
+            f"{service.name} has more rules and networks than fit on a command line",
+            "use globs and larger networks, or make several services of it",
         )
     return words
 

@@ -27,7 +27,7 @@ _STATUS: Final = re.compile(r"[2-5][0-9]{2}")
 
 
 class Sources(tuple[str, ...]):
-    """Addresses and networks, in their one plain spelling."""
+    """Addresses and networks, in their one plain spelling, each once."""
 
     __slots__ = ()
 
@@ -141,6 +141,12 @@ def network(written: str) -> str:
     return str(found.network_address) if found.prefixlen == found.max_prefixlen else str(found)
 
 
+def overlap(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    """Whether there is an address that is in one of each; all are as `network` spells them."""
+    first, second = (list(map(ipaddress.ip_network, networks)) for networks in (some, others))
+    return any(one.version == other.version and one.overlaps(other) for one in first for other in second)
+
+
 def _host(written: str) -> str:
     lower = _pattern(written).lower()
     if "//" in lower:
@@ -196,7 +202,7 @@ def _then(written: str) -> Then:
 
 
 DECODERS: Final[dict[type, Any]] = {
-    Sources: lambda written: Sources(map(network, written)),
+    Sources: lambda written: Sources(dict.fromkeys(map(network, written))),
     ServerNames: lambda written: ServerNames(map(_server_name, written)),
     Hosts: lambda written: Hosts(map(_host, written)),
     Paths: lambda written: Paths(map(_path, written)),

@@ -58,6 +58,7 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keep: Windows = Windows()
     hold_max: Clients = Clients(16384)
     hold_for: Patience = Patience(float("inf"))
+    allow: rules.Sources = rules.Sources()
     proxy: Proxy = Proxy(OWN)
     bypass: bool = False
     pass_fd: bool = False
@@ -77,6 +78,7 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         self._check_needs()
         self._check_places()
         self._check_unix_sockets()
+        self._check_allow()
         if self.proxy == CLASSIC:
             self._check_classic()
         self._check_busy()
@@ -161,6 +163,21 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 "has once for all sockets of a unit; say the same for both, or make two services of it"
             )
 
+    def _check_allow(self) -> None:
+        """It is about addresses that connect, and who is to come to a listener has to be among them."""
+        if self.allow and not any(one.on.port for one in self.listener):
+            raise ValueError(
+                ".allow: no listener is a port, so nobody comes from an address; "
+                "a Unix socket has mode and owner for that"
+            )
+        for one in self.listener:
+            trusted = one.accept_proxy
+            if self.allow and one.on.port and trusted and not rules.overlap(self.allow, trusted):
+                raise ValueError(
+                    f'.allow: it has none of those from whom alone "{one.on}" takes clients (accept_proxy); '
+                    "it is about who connects, and a rule with from about whom a PROXY header names"
+                )
+
     def _check_classic(self) -> None:
         """What systemd-socket-proxyd cannot do, and why."""
         never_held = "it leaves its clients in the backlog, and holds none"
@@ -169,6 +186,8 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if getattr(self, key) != DEFAULTS[key]:
                 raise ValueError(f".{key}: {reason}; {_RATHER}")
         unseen = "it passes connections on unseen"
+        if self.allow:
+            raise ValueError(f".allow: {unseen}, from wherever they come; {_RATHER}")
         if self.busy.connections != OPEN:
             raise ValueError(f".busy.connections: {unseen}; {_RATHER}")
         refused = {

@@ -194,11 +194,12 @@ def _proxy(service: Service, called: Names, behind: list[str], facts: Facts) -> 
 
 
 def _wanted_by_proxy(service: Service, called: Names) -> str:
-    """Where a client has to be judged first, or known by its PROXY header, its lease alone wakes.
+    """Where a client has to be judged first, if only by its address, or known by its PROXY header, its lease
+    alone wakes.
 
     Else both start at once, the proxy behind the container's own start: hence no After= on the supervisor.
     """
-    judged = any(listener.judges or listener.accept_proxy for listener in service.listener)
+    judged = service.allow or any(listener.judges or listener.accept_proxy for listener in service.listener)
     return called.lease if judged else f"{called.lease} {called.supervisor}"
 
 
@@ -237,6 +238,7 @@ def _bypass(service: Service, facts: Facts) -> list[str]:
             for one in service.listener
             if one.on.port and not one.leads_to_path
         ),
+        *(f"allow={network}" for network in service.allow),
         *([f"busy_bytes={service.busy.connections.counts}"] if service.busy.connections.counts else []),
     ]
 

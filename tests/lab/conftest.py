@@ -104,6 +104,13 @@ def fresh_lab() -> Iterator[Lab]:
 
 
 @pytest.fixture
+def visitor(lab: Lab) -> Iterator[Client]:
+    """A client from outside, at 10.99.0.2 and fd99::2."""
+    with Client(lab) as client:
+        yield client
+
+
+@pytest.fixture
 def runtime(request: pytest.FixtureRequest) -> str:
     return str(getattr(request, "param", "docker"))
 

@@ -166,3 +166,14 @@ def test_by_ipv6_where_the_container_has_none(bypassed: Bypassed, outside: Clien
     by_six = visit(outside, host=outside.host6)
     assert by_six.seen_as != outside.own6
     assert by_six.container == name
+
+
+def test_whom_the_service_does_not_allow_stays_out(bypassed: Bypassed, outside: Client) -> None:
+    """Asleep and awake: the networks are part of the rule, and of the listener."""
+    web = bypassed('allow = ["10.99.0.0/24", "10.99.0.2", "fd00::/8"]')  # one lies in another
+    with Client(web.lab, "banned", 98) as banned:
+        assert "reset" in visit(banned).error.lower()
+        assert not web.container_runs
+        wakes(web, outside)
+        assert visit(outside).seen_as == outside.own4
+        assert "reset" in visit(banned).error.lower()

@@ -74,13 +74,6 @@ def nginx(lab: Lab) -> Iterator[str]:
 
 
 @pytest.fixture
-def visitor(lab: Lab) -> Iterator[Client]:
-    """A client at 10.99.0.2 and fd99::2."""
-    with Client(lab) as client:
-        yield client
-
-
-@pytest.fixture
 def haproxy(lab: Lab) -> Iterator[None]:
     configuration = lab.root / "etc/test-haproxy.cfg"
     configuration.write_text(HAPROXY)

@@ -88,7 +88,8 @@ def test_the_sample_is_a_service_and_so_are_its_defaults() -> None:
     plain = read("NAME", SAMPLE, "wakeport.toml")
     said = read("NAME", uncommented(ABOVE + MODE) + HEADER + BELOW, "wakeport.toml")
     assert said.keep  # "never" is its default, and no value
-    assert msgspec.structs.replace(said, keep=plain.keep) == plain
+    assert said.allow  # nor is "from everywhere"
+    assert msgspec.structs.replace(said, keep=plain.keep, allow=plain.allow) == plain
 
 
 def test_what_the_sample_says_of_each_connection_is_good_and_its_defaults_are_some() -> None:

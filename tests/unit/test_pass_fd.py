@@ -38,6 +38,7 @@ def passing(*listeners: dict[str, Any], **settings: Any) -> Service:
         ({"proxy": "systemd-socket-proxyd"}, "proxy: with pass_fd there is no proxy"),
         ({"hold_max": 3}, "hold_max: with pass_fd nobody is held"),
         ({"hold_for": "3s"}, "hold_for: with pass_fd nobody is held"),
+        ({"allow": "::1"}, 'allow: with pass_fd nobody sees who comes; with proxy = "wakeport"'),
         ({"ready": "health"}, 'ready: .* "connect" waits until systemd has started'),
         ({"ready": "http:/"}, "ready: with pass_fd there is no port"),
         ({"busy": {"connections": "1K in 5min"}}, "busy.connections: with pass_fd nobody sees"),

@@ -65,6 +65,7 @@ def texts(service: Service) -> dict[str, str]:
         ({"needs": ["db"]}, "needs: nobody would keep those awake"),
         ({"hold_max": 3}, "hold_max: nobody is held"),
         ({"hold_for": "3s"}, "hold_for: nobody is held"),
+        ({"allow": "::1"}, "allow: systemd itself accepts the connections"),
         ({"proxy": "systemd-socket-proxyd"}, "proxy: there is no proxy"),
         ({"listener": []}, "listener: there is none"),
         ({"listener": [{"on": "53/udp"}]}, r"listener\[0\].on: UDP has no connections"),

@@ -38,6 +38,17 @@ def test_a_network_covers_its_own_addresses(
         assert Networks([str(network)]).cover((f"::ffff:{inside}", 1, 0, 0))
 
 
+@given(st.lists(NETWORKS, max_size=6), ADDRESSES)
+def test_several_cover_what_one_of_them_does(
+    networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network],
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    peer, texts = (str(address), 1), [str(network) for network in networks]
+    inside = [text for text in texts if Networks([text]).cover(peer)]
+    assert Networks(texts).cover(peer) == bool(inside)
+    assert Networks([*texts, str(address)]).cover(peer)
+
+
 def test_an_ipv4_client_of_an_ipv6_socket_is_an_ipv4_client() -> None:
     mapped = ("::ffff:10.1.2.3", 51234, 0, 0)
     assert Networks(["10.1.0.0/16"]).cover(mapped)

@@ -36,6 +36,9 @@ def test_only_what_is_no_default_is_said() -> None:
     assert words(web({"on": "80"}, {"on": "53/udp"})) == [*BARE, "target=80/tcp", "target=53/udp"]
 
 
+ALLOW = ["10.0.0.0/8", "fd00::/8"]
+
+
 def test_everything_is_said_after_its_target() -> None:
     stream = {
         "on": "80",
@@ -47,11 +50,15 @@ def test_everything_is_said_after_its_target() -> None:
         "wake_on": "data",
         "rule": [{"path": "/$x", "then": '200 "asleep"'}, {"then": "close"}],
     }
-    said = words(web(stream, {"on": "53/udp", "flow_idle": "1500ms"}, hold_max=5, hold_for="2min"))
+    said = words(
+        web(stream, {"on": "53/udp", "flow_idle": "1500ms"}, hold_max=5, hold_for="2min", allow=ALLOW)
+    )
     assert said == [
         *BARE[:4],
         "hold_max=5",
         "hold_for=120",
+        "allow=10.0.0.0/8",
+        "allow=fd00::/8",
         "status=/run/wakeport/web/status.json",
         "target=/run/a b.sock",
         "send_proxy=v2",
@@ -65,6 +72,7 @@ def test_everything_is_said_after_its_target() -> None:
         "target=53/udp",
         "flow_idle=1.5",
     ]
+    assert Options(said).allow == ALLOW
     first, second = Options(said).listeners
     assert (first.page, first.wake_on, first.page_file) == (3, "data", "/srv/50 %.html")
     assert first.rules == [{"path": ["/$x"], "then": '200 "asleep"'}, {"then": "close"}]
@@ -101,6 +109,12 @@ def test_where_a_client_is_judged_first_nothing_but_a_lease_wakes() -> None:
         assert "wakeport-web-container.service" not in after
 
 
+def test_where_not_everybody_may_come_nothing_but_a_lease_wakes() -> None:
+    unit = units.units(web({"on": "80"}, {"on": "53/udp"}, allow=ALLOW), KNOWN)["wakeport-web.service"]
+    assert values(unit, "Wants") == ["wakeport-web-container.socket"]
+    assert "wakeport-web-container.service" not in values(unit, "After")[0]
+
+
 def test_the_supervisor_hears_each_target_once() -> None:
     service = web(
         {"on": "80"},
@@ -120,5 +134,5 @@ def test_the_supervisor_hears_each_target_once() -> None:
 
 def test_more_rules_than_a_command_line_holds() -> None:
     rules = [{"path": f"/{number:04}", "then": f"200 {'x' * 900}"} for number in range(600)]
-    with pytest.raises(BadInput, match="more rules than fit"):
+    with pytest.raises(BadInput, match="more rules and networks than fit"):
         words(web({"on": "80", "rule": rules}))

@@ -72,6 +72,15 @@ def test_everything_but_the_listener_has_a_default() -> None:
         ('hold_max = "9"\n' + LISTENER, "hold_max: expected a whole number, got '9'"),
         ("hold_max = true\n" + LISTENER, "hold_max: expected a whole number, got True"),
         ('hold_for = "0s"\n' + LISTENER, "hold_for: '0s' leaves no time"),
+        ("allow = []\n" + LISTENER, "allow: an empty list fits nothing"),
+        ('allow = "unix"\n' + LISTENER, "allow: 'unix' is neither an address nor a network"),
+        ('allow = "10.0.0.7/8"\n' + LISTENER, 'allow: .* write "10.0.0.0/8", or "10.0.0.7"'),
+        ('allow = "::1"\n[[listener]]\non = "/run/a"', "allow: no listener is a port"),
+        ('allow = "::1"', "allow: no listener is a port"),
+        (
+            'allow = "10.0.0.0/8"\n' + LISTENER + 'accept_proxy = ["192.0.2.1", "::1"]',
+            'allow: it has none of those from whom alone "80" takes clients',
+        ),
         ('[listener]\non = "80"', r"listener: there may be several, .* \[\[listener\]\]"),
         (LISTENER + "listener.rule = 1", "is not TOML|there is no such key"),
         (LISTENER + '[listener.rule]\nthen = "wake"', r"listener\[0\].rule: .* \[\[listener.rule\]\]"),
@@ -96,6 +105,14 @@ def test_wrong_settings_are_refused_with_file_and_key(text: str, complaint: str)
         read("web", text, "web.toml")
     assert "\n" not in refusal.value.fact
     assert refusal.value.hint
+
+
+@pytest.mark.parametrize("written", ["10.1.0.0/16", ["::ffff:10.1.0.0/112", "10.1.0.0/16"]])
+def test_who_may_come_is_said_in_one_plain_spelling_each_once(written: object) -> None:
+    listeners = [{"on": "80", "accept_proxy": ["::1", "10.1.2.3"]}, {"on": "/run/a", "accept_proxy": "unix"}]
+    service = build("web", {"allow": written, "listener": listeners})
+    assert service.allow == ("10.1.0.0/16",)
+    assert build("web", {"listener": listeners}).allow == ()
 
 
 UNIX = '[[listener]]\non = "/run/{}.sock"\n{}\n'
@@ -127,6 +144,7 @@ def test_the_unix_sockets_of_a_service_are_open_to_the_same(first: str, second: 
     [
         ({"hold_max": 5}, "hold_max"),
         ({"hold_for": "5s"}, "hold_for"),
+        ({"allow": ["10.0.0.0/8"]}, "allow"),
         ({"listener": [{"on": "53/udp"}]}, r"listener\[0\].on"),
         ({"listener": [{"on": "80", "send_proxy": "v1"}]}, r"listener\[0\].send_proxy"),
         ({"listener": [{"on": "80", "accept_proxy": ["10.0.0.1"]}]}, r"listener\[0\].accept_proxy"),

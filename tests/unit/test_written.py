@@ -79,6 +79,7 @@ SERVICE = {
     "hold_max": st.integers(1, 10**6),
     "hold_for": spans | st.just("infinity"),
     "needs": st.lists(names, max_size=3),
+    "allow": some(networks),
     "proxy": st.sampled_from(["wakeport", "systemd-socket-proxyd"]),
 }
 

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wakeport.proxy.admission.networks import Networks
     from wakeport.proxy.dialer import Address
     from wakeport.proxy.udp.datagrams import Datagrams
     from wakeport.proxy.udp.flow import Flow
@@ -20,6 +21,7 @@ class Flows:
 
     While there is none, `may_wake` says whether a new flow may begin to wait; after `hold_for` seconds of
     that it is dropped. Where the container `is_awake` all the same, as others know, rules keep nobody out.
+    `allowed` are the networks from which new flows may come, whether it is or not (None: from all).
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Flows:
         may_wake: Callable[[], bool],
         is_awake: Callable[[], bool],
         hold_for: float,
+        allowed: Networks | None = None,
     ) -> None:
         self.loop = loop
         self.came = came
@@ -39,6 +42,7 @@ class Flows:
         self.may_wake = may_wake
         self.is_awake = is_awake
         self.hold_for = hold_for
+        self.allowed = allowed
         self.listeners: list[tuple[str, Datagrams]] = []
 
     def add(self, sock: socket.socket, listener: Listener, capacity: int) -> None:
@@ -57,6 +61,7 @@ class Flows:
             self.asks,
             may_wake,
             self.hold_for,
+            self.allowed,
         )
         self.listeners.append((listener.target, datagrams))
 

@@ -6,7 +6,11 @@ from wakeport.lease import AWAKE, DOZING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wakeport.proxy.admission.entrance import Entrance
+    from wakeport.proxy.admission.networks import Networks
+    from wakeport.proxy.door import Client
     from wakeport.proxy.page.pages import Pages
     from wakeport.proxy.proxy import Proxy
     from wakeport.proxy.traffic import Traffic
@@ -17,6 +21,25 @@ def is_awake(proxy: Proxy) -> bool:
     from wakeport.proxy.admission.state_file import says_awake
 
     return says_awake(proxy.given.status) if proxy.lease.state is None else proxy.lease.state == AWAKE
+
+
+def allowed_of(proxy: Proxy) -> Networks | None:
+    """From where clients may come; None: from everywhere. Raises SystemExit where it makes no sense."""
+    if not proxy.given.allow:
+        return None
+    from wakeport.proxy.admission.allowed import allowed
+
+    return allowed(proxy.given.allow)
+
+
+def way_in(proxy: Proxy) -> Callable[[Client], None]:
+    """What the door does with each client."""
+    come_in = proxy.admit if proxy.entrance is None else proxy.receive
+    if proxy.allowed is None:
+        return come_in
+    from wakeport.proxy.admission.allowed import none_but
+
+    return none_but(proxy.allowed, come_in, lambda: proxy.door.left())
 
 
 def entrance_of(proxy: Proxy) -> Entrance | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("name", "lease", "ready_within", "answer_within", "relay", "status", "hold_max", "hold_for"),
-    *("doze", "counts", "silent", "systemd"),
+    *("doze", "counts", "silent", "systemd", "allow"),
 )
 LISTENER_KEYS = ("send_proxy", "accept_proxy", "page", "page_file", "wake_on", "flow_idle", "rule")
 
@@ -77,11 +77,15 @@ class Options:
     `counts` are the bytes, and the seconds in which they have to pass, for a connection to count as used
     (None: an open one counts), `silent` what the container may do while there are only others.
 
+    `allow` are the addresses and networks, as ADDRESS[/BITS], from which alone clients may come to a port;
+    none: all.
+
     `systemd` is where a user's manager listens for that user; empty for the system's, which an
     unprivileged process asks over the message bus.
     """
 
     __slots__ = (
+        "allow",
         "answer_within",
         "counts",
         "doze",
@@ -125,6 +129,7 @@ class Options:
         self.doze = _choice(given, "doze", ("no", "yes")) == "yes"
         self.counts = _traffic(_one(given, "counts")) if given["counts"] else None
         self.silent = _choice(given, "silent", ("stop", "doze"))
+        self.allow = given["allow"]
         self.listeners = [Listener(target, said) for target, said in listeners]
         if not self.listeners:
             raise OptionError("target= is missing: one for each listener, in the order of the socket unit")

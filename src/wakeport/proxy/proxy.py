@@ -11,7 +11,7 @@ from wakeport.proxy.door import Client, Door
 from wakeport.proxy.flows import Flows
 from wakeport.proxy.held import WaitingRoom
 from wakeport.proxy.linger import Linger
-from wakeport.proxy.optional import entrance_of, is_awake, pages_of, traffic_of
+from wakeport.proxy.optional import allowed_of, entrance_of, is_awake, pages_of, traffic_of, way_in
 from wakeport.proxy.options import Options
 from wakeport.proxy.patience import Patience
 from wakeport.proxy.pulse import Pulse
@@ -54,11 +54,12 @@ class Proxy:
         self.pulse = Pulse(loop, lambda: filter(None, self.served.values()), self.reports.changed)
         self.linger = Linger(loop, self.lease.release, self.leave)
 
+        self.allowed = allowed_of(self)
         self.entrance = entrance_of(self)
         self.pages = pages_of(self)
         self.traffic = traffic_of(self)
         streams = {index: sock for index, sock in enumerate(listeners) if sock.type == socket.SOCK_STREAM}
-        self.door = Door(loop, streams, self.admit if self.entrance is None else self.receive, capacity)
+        self.door = Door(loop, streams, way_in(self), capacity)
         self.flows = Flows(
             loop=loop,
             came=self.on_flow,
@@ -67,6 +68,7 @@ class Proxy:
             may_wake=self.may_flow,
             is_awake=lambda: is_awake(self),
             hold_for=given.hold_for,
+            allowed=self.allowed,
         )
         for index, sock in enumerate(listeners):
             if index not in streams:

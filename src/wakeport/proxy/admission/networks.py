@@ -25,7 +25,13 @@ class Networks:
     def __init__(self, texts: Iterable[str]) -> None:
         wanted = list(texts)
         self.unix = UNIX in wanted
-        self.blocks = [_block(text) for text in wanted if text != UNIX]
+        # By the length of an address in bytes, and how many of its bits do not count: thousands of networks
+        # are a few of these, and the time for a client is the same.
+        self.blocks: dict[tuple[int, int], set[int]] = {}
+        for text in wanted:
+            if text != UNIX:
+                length, prefix, shift = _block(text)
+                self.blocks.setdefault((length, shift), set()).add(prefix)
 
     def cover(self, address: object) -> bool:
         """Whether `address`, as accept() returns it, is in one; an IPv4 client of `[::]` is one of IPv4."""
@@ -34,7 +40,8 @@ class Networks:
         packed = pack(str(address[0]))
         number = int.from_bytes(packed, "big")
         return any(
-            len(packed) == length and number >> shift == prefix for length, prefix, shift in self.blocks
+            len(packed) == length and number >> shift in prefixes
+            for (length, shift), prefixes in self.blocks.items()
         )
 
 

@@ -80,7 +80,8 @@ def _restore_held(proxy: Proxy, record: Record) -> None:
 def _restore_arrived(proxy: Proxy, record: Record) -> None:
     client = _arrived(proxy, record)
     if client is not None:
-        proxy.door.admit(client)
+        # Not as from the door, where it has been judged by its address already.
+        (proxy.admit if proxy.entrance is None else proxy.receive)(client)
 
 
 def _restore_introduced(proxy: Proxy, record: Record) -> None:

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wakeport.proxy.admission.networks import Networks
     from wakeport.proxy.udp.flow import Key
 
 LARGEST = 65_536  # bytes; a UDP datagram's length field has 16 bits
@@ -49,7 +50,8 @@ class Datagrams:
 
     `came` gets each new flow, before its first datagram is treated, and `gone` each that is over; `asks`
     is called when a flow begins to wait for a target. While there is none, `may_wake` is asked about the
-    address of a client that does not wait yet; where it says no, its datagram is dropped.
+    address of a client that does not wait yet; where it says no, its datagram is dropped. So is each, target
+    or not, with which a new flow would begin from an address that is not `allowed` (None: all are).
     All of them may call any method here. A flow that waits for longer than `hold_for` seconds is dropped.
     """
 
@@ -64,6 +66,7 @@ class Datagrams:
         asks: Callable[[], None] = lambda: None,
         may_wake: Callable[[tuple[object, ...]], bool] = lambda _address: True,
         hold_for: float = float("inf"),
+        allowed: Networks | None = None,
     ) -> None:
         self.loop = loop
         self.listener = listener
@@ -74,6 +77,7 @@ class Datagrams:
         self.asks = asks
         self.may_wake = may_wake
         self.hold_for = hold_for
+        self.allowed = allowed
         self.target: tuple[str, int] | None = None
         self.leads_to: tuple[str, int] | None = None  # the flows' sockets, target or none
         self.flows: dict[Key, Flow] = {}
@@ -164,10 +168,14 @@ class Datagrams:
                 continue  # what became of an answer, for those who want to know
             key = address, packet_info.asked(ancillary)
             flow = flows.get(key)
-            if self.target is None and (flow is None or not flow.kept) and not self.may_wake(address):
-                continue
             if flow is None:
+                if self.allowed is not None and not self.allowed.cover(address):
+                    continue
+                if self.target is None and not self.may_wake(address):
+                    continue
                 flow = self._admit(key, moment)
+            elif self.target is None and not flow.kept and not self.may_wake(address):
+                continue
             elif flow.answered and flow.queue is self.strangers:
                 self._promote(flow)
             if self.target is None or flow.kept:
