@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from lab import Lab
+from lab.client import Client
 from tests.lab.clients import REQUEST
 from tests.lab.services import Service
 from tests.lab.settings import service_from
@@ -46,19 +47,6 @@ listen version-2
     server web 127.0.0.1:80 send-proxy-v2
 """
 
-# A client with an address of its own: a network namespace, and a cable to the lab.
-VISITOR = """
-ip netns add visitor || exit
-ip link add to-visitor type veth peer name eth0 netns visitor
-ip addr add 10.99.0.1/24 dev to-visitor
-ip addr add fd99::1/64 dev to-visitor nodad
-ip link set to-visitor up
-ip -n visitor addr add 10.99.0.2/24 dev eth0
-ip -n visitor addr add fd99::2/64 dev eth0 nodad
-ip -n visitor link set lo up
-ip -n visitor link set eth0 up
-"""
-
 # Prints its own address and port, then the body of the answer.
 ASK = """
 import socket, sys
@@ -86,11 +74,10 @@ def nginx(lab: Lab) -> Iterator[str]:
 
 
 @pytest.fixture
-def visitor(lab: Lab) -> Iterator[None]:
-    lab.run(["sh", "-c", VISITOR])
-    yield
-    lab.run(["ip", "link", "delete", "to-visitor"])
-    lab.run(["ip", "netns", "delete", "visitor"])
+def visitor(lab: Lab) -> Iterator[Client]:
+    """A client at 10.99.0.2 and fd99::2."""
+    with Client(lab) as client:
+        yield client
 
 
 @pytest.fixture
@@ -104,10 +91,9 @@ def haproxy(lab: Lab) -> Iterator[None]:
     configuration.unlink()
 
 
-def ask(lab: Lab, host: str, port: int = 80, first: str = "") -> tuple[str, str]:
+def ask(visitor: Client, host: str, port: int = 80, first: str = "") -> tuple[str, str]:
     """The visitor's own address and port, and what the application says."""
-    argv = ["ip", "netns", "exec", "visitor", "/usr/bin/python3", "-c", ASK, host, str(port), first]
-    own, answer = lab.run(argv).stdout.splitlines()
+    own, answer = visitor.run(["/usr/bin/python3", "-c", ASK, host, str(port), first]).stdout.splitlines()
     return own, answer
 
 
@@ -122,11 +108,10 @@ def chain(lab: Lab, nginx: str, *lines: str) -> Service:
 
 @ADDRESSES
 @pytest.mark.parametrize("version", ["v1", "v2"])
-@pytest.mark.usefixtures("visitor")
-def test_nginx_sees_who_comes(lab: Lab, nginx: str, host: str, version: str) -> None:
+def test_nginx_sees_who_comes(lab: Lab, visitor: Client, nginx: str, host: str, version: str) -> None:
     chain(lab, nginx, f'send_proxy = "{version}"')
     for _ in ("cold", "warm"):
-        own, answer = ask(lab, host)
+        own, answer = ask(visitor, host)
         assert answer == f"{own} {host} 80"
         eventually("nginx has logged it", partial(has_logged, lab, "served {} port {}".format(*own.split())))
 
@@ -134,24 +119,23 @@ def test_nginx_sees_who_comes(lab: Lab, nginx: str, host: str, version: str) -> 
 @ADDRESSES
 @pytest.mark.parametrize("port", [8001, 8002], ids=["send-proxy", "send-proxy-v2"])
 @pytest.mark.parametrize("version", ["v1", "v2"])
-@pytest.mark.usefixtures("visitor", "haproxy")
+@pytest.mark.usefixtures("haproxy")
 def test_what_haproxy_says_is_believed_and_passed_on(
-    lab: Lab, nginx: str, host: str, port: int, version: str
+    lab: Lab, visitor: Client, nginx: str, host: str, port: int, version: str
 ) -> None:
     web = chain(lab, nginx, f'send_proxy = "{version}"', 'accept_proxy = ["127.0.0.1"]')
     for _ in ("cold", "warm"):
-        own, answer = ask(lab, host, port)
+        own, answer = ask(visitor, host, port)
         assert answer == f"{own} {host} {port}"
     assert web.container_runs
 
 
 @ADDRESSES
-@pytest.mark.usefixtures("visitor")
-def test_a_forged_header_is_refused(lab: Lab, nginx: str, host: str) -> None:
+def test_a_forged_header_is_refused(lab: Lab, visitor: Client, nginx: str, host: str) -> None:
     web = chain(lab, nginx, 'send_proxy = "v1"', 'accept_proxy = ["127.0.0.1", "10.99.0.9", "fd99::9"]')
-    argv = ["ip", "netns", "exec", "visitor", "/usr/bin/python3", "-c", ASK, host, "80", FORGED]
+    argv = ["/usr/bin/python3", "-c", ASK, host, "80", FORGED]
     for _ in range(5):
-        refused = lab.run(argv, check=False)
+        refused = visitor.run(argv, check=False)
         assert "ConnectionResetError" in refused.stderr
     assert not web.container_runs
     assert not web.moments(web.units.supervisor, "")
@@ -159,11 +143,11 @@ def test_a_forged_header_is_refused(lab: Lab, nginx: str, host: str) -> None:
     with lab.network(), socket.create_connection(("127.0.0.1", 80), 30) as friend:
         friend.sendall(FORGED.encode() + REQUEST)
         assert friend.makefile("rb").read().endswith(b"\r\n\r\n203.0.113.7 51234 198.51.100.1 443")
-    assert "ConnectionResetError" in lab.run(argv, check=False).stderr
+    assert "ConnectionResetError" in visitor.run(argv, check=False).stderr
 
 
-@pytest.mark.usefixtures("visitor", "haproxy")
-def test_rules_judge_whom_haproxy_names(lab: Lab, nginx: str) -> None:
+@pytest.mark.usefixtures("haproxy")
+def test_rules_judge_whom_haproxy_names(lab: Lab, visitor: Client, nginx: str) -> None:
     rules = ["[[listener.rule]]", 'from = "10.99.0.0/24"', 'then = "wake"']
     rules += ["[[listener.rule]]", 'then = "403 not for you"']
     web = chain(lab, nginx, 'send_proxy = "v2"', 'accept_proxy = ["127.0.0.1"]', *rules)
@@ -171,5 +155,5 @@ def test_rules_judge_whom_haproxy_names(lab: Lab, nginx: str) -> None:
         stranger.sendall(REQUEST)
         assert stranger.makefile("rb").read().endswith(b"not for you")
     assert not web.moments(web.units.supervisor, "")
-    own, answer = ask(lab, "10.99.0.1", 8002)
+    own, answer = ask(visitor, "10.99.0.1", 8002)
     assert answer.startswith(own)
