@@ -1,0 +1,149 @@
+"""`scripts/bench bypass`: what a client from elsewhere gets through the proxy, and past it.
+
+Four contenders, each in front of an nginx in a container of its own: Docker's published port, wakeport's
+relay, wakeport with `bypass = true`, and the container's own address. The load comes from a network namespace
+with a cable to the lab: what starts at 127.0.0.1 passes none of the rules that are compared here. They take
+turns, each round beginning with another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from rich.console import Console
+
+from bench import bypass_contenders as contenders
+from bench import bypass_tables as tables
+from bench import machine
+from bench import relay_load as load
+from bench.bypass_contenders import Contender, NotAsNamed
+from bench.bypass_map import drain, fill
+from bench.ground import Ground
+from bench.relay_figures import summaries, summary
+from bench.relay_quiet import Others
+from bench.relay_target import BULK
+from bench.visit import Unserved
+from lab import Lab
+from lab.client import Client
+
+ROUNDS: Final = 7
+SECONDS: Final = 4  # of wrk, for each load of a round
+KEPT, SHORT = 32, 16  # connections of wrk's that are kept, and that are made anew for each request
+RUNS: Final = 4  # of the large file, one after the other
+
+OTHER_ELEMENTS: Final = 999  # of the map, beside that of the service that is measured
+
+Outcome = dict[str, Any]  # the measure's figures by name, or {"failed": why}
+Round = dict[str, dict[str, Outcome]]  # by measure, then by contender
+
+
+def kept(contender: Contender, seconds: int) -> Outcome:
+    return load.wrk(contender.client, contender.address, KEPT, seconds, keep=True)._asdict()
+
+
+def connections(contender: Contender, seconds: int) -> Outcome:
+    return load.wrk(contender.client, contender.address, SHORT, seconds, keep=False)._asdict()
+
+
+def bulk(contender: Contender, seconds: int) -> Outcome:  # noqa: ARG001 - as the others have it
+    runs = [load.fetch(contender.client, contender.address, 1) for _ in range(RUNS)]
+    return {"rate": BULK / median(runs), "runs": runs}
+
+
+MEASURES: Final[dict[str, Callable[[Contender, int], Outcome]]] = {
+    "keep-alive": kept,
+    "connections": connections,
+    "bulk": bulk,
+}
+
+
+def measure(name: str, contender: Contender, seconds: int) -> Outcome:
+    """Raises NotAsNamed where the load went, or would have gone, another way than the contender's."""
+    contender.prove()
+    others = Others(contender.ground)
+    try:
+        found = MEASURES[name](contender, seconds)
+    except Unserved as failure:
+        found = {"failed": str(failure)}
+    found["others"] = others.share()
+    contender.prove()
+    return found
+
+
+def one_round(number: int, taking_part: Sequence[Contender], seconds: int) -> Round:
+    """Every measure, and in it every contender in turn."""
+    turn = number % len(taking_part)
+    in_turn = [*taking_part[turn:], *taking_part[:turn]]
+    done: Round = {}
+    for name in MEASURES:
+        found = {each.name: measure(name, each, seconds) for each in in_turn}
+        done[name] = {each.name: found[each.name] for each in taking_part}
+    return done
+
+
+def crowded_round(number: int, bypass: Contender, seconds: int) -> dict[str, Outcome]:
+    """New connections with the service alone in the map, and among a thousand; each is first in turn."""
+    found: dict[str, Outcome] = {}
+    for case in (tables.ALONE, tables.CROWDED) if number % 2 else (tables.CROWDED, tables.ALONE):
+        if case == tables.CROWDED:
+            fill(bypass.ground.lab, OTHER_ELEMENTS)
+        found[case] = measure("connections", bypass, seconds)
+        if case == tables.CROWDED:
+            drain(bypass.ground.lab, OTHER_ELEMENTS)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = _parser().parse_args(arguments)
+    console, progress = Console(width=200), Console(stderr=True, highlight=False)
+
+    def tell(what: str, number: int) -> None:
+        progress.print(f"{what}: round {number} of {given.rounds}", style="dim")
+
+    with Lab() as lab, closing(Ground(lab)) as ground, Client(lab) as client:
+        lab.load("nginx")
+        facts = machine.facts(ground)
+        console.print(machine.line(facts))
+        rounds, crowded = [], []
+        try:
+            taking_part = contenders.set_up(ground, client, given.only)
+            for number in range(1, given.rounds + 1):
+                tell("bypass", number)
+                rounds.append(one_round(number, taking_part, given.seconds))
+            for bypass in (each for each in taking_part if each.name == "bypass"):
+                for number in range(1, given.rounds + 1):
+                    tell("map", number)
+                    crowded.append(crowded_round(number, bypass, given.seconds))
+        except NotAsNamed as failure:
+            sys.exit(str(failure))
+    found = summaries(rounds, [tables.YARDSTICK])
+    console.print(tables.contenders(found))
+    if crowded:
+        by_case = {case: [each[case] for each in crowded] for case in (tables.ALONE, tables.CROWDED)}
+        console.print(tables.elements(summary(by_case, [tables.ALONE]), OTHER_ELEMENTS + 1))
+    console.print(tables.foot(rounds))
+    if given.json:
+        result = {"machine": facts, "seconds": given.seconds, "rounds": rounds, "map": crowded}
+        given.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/bench bypass", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="(%(default)s)")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="for each of wrk's (%(default)s)")
+    known = tuple(tables.LABELS)
+    told = f"leave out the others of {', '.join(known)}"
+    parser.add_argument("--only", nargs="+", choices=known, default=known, metavar="NAME", help=told)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round there")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
