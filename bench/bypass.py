@@ -26,7 +26,7 @@ from bench import relay_load as load
 from bench.bypass_contenders import Contender, NotAsNamed
 from bench.bypass_map import drain, fill
 from bench.ground import Ground
-from bench.relay_figures import summaries, summary
+from bench.relay_figures import summaries
 from bench.relay_quiet import Others
 from bench.relay_target import BULK
 from bench.visit import Unserved
@@ -88,15 +88,19 @@ def one_round(number: int, taking_part: Sequence[Contender], seconds: int) -> Ro
     return done
 
 
-def crowded_round(number: int, bypass: Contender, seconds: int) -> dict[str, Outcome]:
-    """New connections with the service alone in the map, and among a thousand; each is first in turn."""
-    found: dict[str, Outcome] = {}
+def crowded_round(number: int, taking_part: Sequence[Contender], seconds: int) -> Round:
+    """New connections with one service in the map, and with a thousand: by case, each is first in turn.
+
+    Whoever is not in it is looked up as well, as every new connection of the machine's is.
+    """
+    lab = taking_part[0].ground.lab
+    found: Round = {}
     for case in (tables.ALONE, tables.CROWDED) if number % 2 else (tables.CROWDED, tables.ALONE):
         if case == tables.CROWDED:
-            fill(bypass.ground.lab, OTHER_ELEMENTS)
-        found[case] = measure("connections", bypass, seconds)
+            fill(lab, OTHER_ELEMENTS)
+        found[case] = {each.name: measure("connections", each, seconds) for each in taking_part}
         if case == tables.CROWDED:
-            drain(bypass.ground.lab, OTHER_ELEMENTS)
+            drain(lab, OTHER_ELEMENTS)
     return found
 
 
@@ -117,17 +121,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for number in range(1, given.rounds + 1):
                 tell("bypass", number)
                 rounds.append(one_round(number, taking_part, given.seconds))
-            for bypass in (each for each in taking_part if each.name == "bypass"):
-                for number in range(1, given.rounds + 1):
-                    tell("map", number)
-                    crowded.append(crowded_round(number, bypass, given.seconds))
+            looked_up = [each for each in taking_part if each.name in ("published", "bypass")]
+            for number in range(1, given.rounds + 1) if "bypass" in given.only else ():
+                tell("map", number)
+                crowded.append(crowded_round(number, looked_up, given.seconds))
         except NotAsNamed as failure:
             sys.exit(str(failure))
     found = summaries(rounds, [tables.YARDSTICK])
     console.print(tables.contenders(found))
     if crowded:
-        by_case = {case: [each[case] for each in crowded] for case in (tables.ALONE, tables.CROWDED)}
-        console.print(tables.elements(summary(by_case, [tables.ALONE]), OTHER_ELEMENTS + 1))
+        console.print(tables.elements(crowded, OTHER_ELEMENTS + 1))
     console.print(tables.foot(rounds))
     if given.json:
         result = {"machine": facts, "seconds": given.seconds, "rounds": rounds, "map": crowded}

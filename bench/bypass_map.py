@@ -8,6 +8,7 @@ from lab import Lab
 
 MAP: Final = "inet wakeport awake4"
 FIRST_PORT: Final = 20000  # of the others; nobody here asks for one of theirs
+KEY: Final = "0.0.0.0/0 . 0.0.0.0/0 . tcp . {port}"  # for clients from everywhere, at every address
 NOWHERE: Final = "10.255.0.1 . 80"  # where they would be sent
 
 
@@ -24,5 +25,5 @@ def drain(lab: Lab, number: int) -> None:
 def command(verb: str, number: int) -> str:
     """In the words of nft(8)."""
     sent = f" timeout 1h : {NOWHERE}" if verb == "add" else ""
-    keys = (f"0.0.0.0/0 . 0.0.0.0/0 . tcp . {FIRST_PORT + each}" for each in range(number))
+    keys = (KEY.format(port=FIRST_PORT + each) for each in range(number))
     return f"{verb} element {MAP} {{ {', '.join(key + sent for key in keys)} }}\n"

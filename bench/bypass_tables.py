@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.table import Table
 
-from bench.relay_figures import Outcome, Summary
+from bench.relay_figures import Outcome, Summary, summary
 from bench.tables import markdown
 
 LABELS: Final = {
@@ -51,12 +51,15 @@ def contenders(found: Mapping[str, Mapping[str, Summary]]) -> Table:
     return made
 
 
-def elements(found: Mapping[str, Summary], number: int) -> Table:
-    """New connections past the proxy, with one element in the map and with so many."""
-    made = markdown("through the bypass", "1 in the map", f"{number:,} in the map", "x one", "failed")
-    alone, crowded = found[ALONE], found[CROWDED]
-    cells = [_rate(alone, 1), _rate(crowded, 1), _ratio(crowded, ALONE), _failed([alone, crowded])]
-    made.add_row(COLUMNS["connections"][0], *cells)
+def elements(rounds: Sequence[Mapping[str, Mapping[str, Outcome]]], number: int) -> Table:
+    """New connections, with one element in the map and with so many; `rounds` are by case, then contender."""
+    subject = COLUMNS["connections"][0]
+    made = markdown(subject, "1 in the map", f"{number:,} in the map", "x one", "failed")
+    for name in rounds[0][ALONE]:
+        turns = {case: [each[case][name] for each in rounds] for case in (ALONE, CROWDED)}
+        alone, crowded = summary(turns, [ALONE]).values()
+        cells = [_rate(alone, 1), _rate(crowded, 1), _ratio(crowded, ALONE), _failed([alone, crowded])]
+        made.add_row(LABELS[name], *cells)
     return made
 
 

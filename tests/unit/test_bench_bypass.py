@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench import bypass_map, bypass_tables
-from bench.relay_figures import Outcome, summaries, summary
+from bench.relay_figures import Outcome, summaries
 from tests.unit.test_bench_tables import rows
 
 
@@ -28,15 +28,16 @@ def test_every_measure_is_told_beside_dockers_own_port() -> None:
 
 
 def test_a_full_map_is_told_beside_one_with_a_single_element() -> None:
-    turns = {
-        bypass_tables.ALONE: [{"rate": 10_000.0}, {"rate": 20_000.0}],
-        bypass_tables.CROWDED: [{"rate": 5_000.0}, {"rate": 15_000.0}],
-    }
-    table = bypass_tables.elements(summary(turns, [bypass_tables.ALONE]), 1000)
+    pairs = [(10_000.0, 5_000.0), (20_000.0, 15_000.0)]
+    rounds: list[dict[str, dict[str, Outcome]]] = [
+        {"alone": {"bypass": {"rate": alone}}, "crowded": {"bypass": {"rate": crowded}}}
+        for alone, crowded in pairs
+    ]
+    table = bypass_tables.elements(rounds, 1000)
     assert [column.header for column in table.columns][1:3] == ["1 in the map", "1,000 in the map"]
     (row,) = rows(table)
     # The middle of 0.5 and 0.75, not of the medians 10,000 and 15,000.
-    assert row == ["requests/s, each on a new connection", "15,000", "10,000", "0.62", "0 of 4"]
+    assert row == ["wakeport, `bypass = true`", "15,000", "10,000", "0.62", "0 of 4"]
 
 
 def test_the_foot_says_how_busy_the_neighbours_were() -> None:
