@@ -1,6 +1,6 @@
 """Loads: wrk for many small answers, an own reader for few large ones, and clients that only stay.
 
-Everything here runs in the lab's network, on the same processors as what it loads.
+Everything here runs in the lab's network, or a client's beside it, on the same processors as what it loads.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import json
 import select
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from subprocess import CompletedProcess
+from typing import NamedTuple, Protocol
 
 from bench.crowd import DESCRIPTORS_RESERVED, descriptors
 from bench.relay_target import BODY, BULK, BULK_PATH, DIRECTORY
@@ -38,6 +39,14 @@ end
 """
 
 
+class Origin(Protocol):
+    """Where a load comes from: a Lab itself, or a Client of it that has an address of its own."""
+
+    def run(self, argv: Sequence[str]) -> CompletedProcess[str]: ...
+
+    def network(self) -> AbstractContextManager[None]: ...
+
+
 class Answers(NamedTuple):
     """`p50`, `p99` and `p999` are seconds from a request to its answer; `rate` is answers a second."""
 
@@ -54,14 +63,14 @@ def prepare(lab: Lab) -> None:
     (lab.root / DIRECTORY.lstrip("/") / "report.lua").write_text(SCRIPT)
 
 
-def wrk(lab: Lab, address: Address, connections: int, seconds: int, *, keep: bool) -> Answers:
+def wrk(origin: Origin, address: Address, connections: int, seconds: int, *, keep: bool) -> Answers:
     """One thread. Raises Unserved where nothing is answered."""
     host, port = address
     command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
     command += ["--script", f"{DIRECTORY}/report.lua"]
     if not keep:
         command += ["--header", "Connection: close"]
-    told = lab.run([*command, f"http://{host}:{port}/"]).stdout
+    told = origin.run([*command, f"http://{host}:{port}/"]).stdout
     return answers(told)
 
 
@@ -75,13 +84,13 @@ def answers(told: str) -> Answers:
     return Answers(result["requests"], rate, p50, p99, p999, result["errors"])
 
 
-def fetch(lab: Lab, address: Address, streams: int) -> float:
+def fetch(origin: Origin, address: Address, streams: int) -> float:
     """Read the large file on so many connections at once. Returns the seconds; raises Unserved."""
     ask = f"GET {BULK_PATH} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode()
     buffer = bytearray(RECEIVE)
     readers: dict[int, socket.socket] = {}
     received = 0
-    with lab.network(), select.epoll() as epoll:
+    with origin.network(), select.epoll() as epoll:
         began = time.monotonic()
         try:
             for _ in range(streams):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.ground import Ground
 from bench.visit import Address
+from lab import Lab
 
 NAME = "target"
 PORT = 80
@@ -12,6 +13,7 @@ PUBLISHED = 1080
 BODY = "Hello from the container\n"
 BULK = 256 * 1024 * 1024  # bytes
 BULK_PATH = "/bulk"
+WHO_PATH = "/who"  # answered with the client's address, as nginx sees it
 
 DIRECTORY = "/run/bench"  # a tmpfs of the lab
 
@@ -34,6 +36,7 @@ http {{
         listen {PORT} backlog=4096;
         root {DIRECTORY};
         index hello;
+        location = {WHO_PATH} {{ return 200 $remote_addr; }}
     }}
 }}
 """
@@ -49,6 +52,24 @@ SETTINGS = {
 }
 
 
+def lay_out(ground: Ground) -> None:
+    """The files that are served, and the lab's settings."""
+    lab = ground.lab
+    lab.run(["mkdir", "-p", DIRECTORY])
+    ground.write(f"{DIRECTORY}/nginx.conf", CONFIGURATION)
+    ground.write(f"{DIRECTORY}/hello", BODY)
+    # Written, not sparse: a hole would be read without touching memory.
+    lab.run(["dd", "if=/dev/urandom", f"of={DIRECTORY}{BULK_PATH}", "bs=1M", f"count={BULK >> 20}"])
+    for key, value in SETTINGS.items():
+        lab.run(["sysctl", "--quiet", "--write", f"{key}={value}"])
+
+
+def create(lab: Lab, name: str, *options: str) -> None:
+    """A container that serves them, not started; `options` are docker's."""
+    volumes = (f"{DIRECTORY}:{DIRECTORY}:ro", f"{DIRECTORY}/nginx.conf:/etc/nginx/nginx.conf:ro")
+    lab.create(name, "--sysctl", TIME_WAIT, *(f"--volume={each}" for each in volumes), *options)
+
+
 class Target:
     """The container, which stays up from `start` to `remove`."""
 
@@ -56,26 +77,9 @@ class Target:
         self.ground = ground
 
     def start(self) -> None:
-        lab = self.ground.lab
-        lab.run(["mkdir", "-p", DIRECTORY])
-        self.ground.write(f"{DIRECTORY}/nginx.conf", CONFIGURATION)
-        self.ground.write(f"{DIRECTORY}/hello", BODY)
-        # Written, not sparse: a hole would be read without touching memory.
-        lab.run(["dd", "if=/dev/urandom", f"of={DIRECTORY}{BULK_PATH}", "bs=1M", f"count={BULK >> 20}"])
-        for key, value in SETTINGS.items():
-            lab.run(["sysctl", "--quiet", "--write", f"{key}={value}"])
-        lab.create(
-            NAME,
-            "--sysctl",
-            TIME_WAIT,
-            "--publish",
-            f"{PUBLISHED}:{PORT}",
-            "--volume",
-            f"{DIRECTORY}:{DIRECTORY}:ro",
-            "--volume",
-            f"{DIRECTORY}/nginx.conf:/etc/nginx/nginx.conf:ro",
-        )
-        lab.docker("start", NAME)
+        lay_out(self.ground)
+        create(self.ground.lab, NAME, f"--publish={PUBLISHED}:{PORT}")
+        self.ground.lab.docker("start", NAME)
 
     def remove(self) -> None:
         self.ground.lab.run(["docker", "rm", "--force", "--volumes", NAME], check=False)

@@ -19,7 +19,8 @@ Target = tuple[str, int]
 LASTS = 5.0  # seconds; so long a port may lead to where nobody is any more, if this process dies
 GUARDS_LAST = 10.0  # seconds; what holds traffic back outlives what sends it on
 
-PORT = struct.Struct(">B3xH2x")
+PORT = struct.Struct(">H2xB3x")  # with the protocol
+PROTOCOL = struct.Struct(">B3xH2x")  # with the port
 INTERFACE = 16  # bytes, IFNAMSIZ
 
 LOOPBACK = {4: b"\x7f", 16: bytes(15) + b"\x01"}  # how such an address begins
@@ -50,12 +51,12 @@ class Way:
         here = self._here(len(to))
         if here is None:
             return []
-        ports = PORT.pack(self.protocol, self.port)
+        port = PORT.pack(self.port, self.protocol)
         return [
             Element(
                 "awake4" if len(to) == 4 else "awake6",
-                key=first + here[0] + ports,
-                end=last + here[1] + ports,
+                key=port + here[0] + first,
+                end=port + here[1] + last,
                 data=to + struct.pack(">H2x", target[1]),
                 timeout=LASTS,
             )
@@ -72,7 +73,7 @@ class Way:
 
     def guard(self, set_: str) -> Element:
         """Of one of the sets of ports."""
-        return Element(set_, PORT.pack(self.protocol, self.port), GUARDS_LAST)
+        return Element(set_, PROTOCOL.pack(self.protocol, self.port), GUARDS_LAST)
 
 
 def bridge(name: str) -> Element:

@@ -12,10 +12,12 @@ TABLE = "wakeport"
 # tried: a client sends its first packet again after 1 s (RFC 6298). let_in: so long a filter's word counts.
 LEARNED = "size 65536; flags dynamic,timeout; timeout"
 SETS = {
+    # The port comes first: of ranges the kernel narrows down field by field, and one that all have in common,
+    # as "from anywhere", would leave it with all of them (1,000 of them: 0.7 of the connections a second).
     # Types, and not typeof as below, of which nft 1.0.6 cannot read back what it has written.
-    "map awake4": "type ipv4_addr . ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; "
+    "map awake4": "type inet_service . inet_proto . ipv4_addr . ipv4_addr : ipv4_addr . inet_service; "
     "flags interval,timeout; counter",
-    "map awake6": "type ipv6_addr . ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; "
+    "map awake6": "type inet_service . inet_proto . ipv6_addr . ipv6_addr : ipv6_addr . inet_service; "
     "flags interval,timeout; counter",
     "set ports": "typeof meta l4proto . th dport; flags timeout",
     "set gated": "typeof meta l4proto . th dport; flags timeout",
@@ -55,24 +57,24 @@ CHAINS = {
         "",
         "meta l4proto . th dport @gated iifname . ip saddr . meta l4proto . th dport != @let_in4 return",
         "iifname . meta l4proto . th dport != @passes jump trial4",
-        "meta l4proto { tcp, udp } dnat ip to ip saddr . ip daddr . meta l4proto . th dport map @awake4",
+        "meta l4proto { tcp, udp } dnat ip to th dport . meta l4proto . ip daddr . ip saddr map @awake4",
     ),
     "way6": (
         "",
         "meta l4proto . th dport @gated iifname . ip6 saddr . meta l4proto . th dport != @let_in6 return",
         "iifname . meta l4proto . th dport != @passes jump trial6",
-        "meta l4proto { tcp, udp } dnat ip6 to ip6 saddr . ip6 daddr . meta l4proto . th dport map @awake6",
+        "meta l4proto { tcp, udp } dnat ip6 to th dport . meta l4proto . ip6 daddr . ip6 saddr map @awake6",
     ),
     "trial4": (
         "",
-        "ip saddr . ip daddr . meta l4proto . th dport != @awake4 return",
+        "th dport . meta l4proto . ip daddr . ip saddr != @awake4 return",
         "ip saddr . meta l4proto . th sport . th dport @tried4 "
         "add @closed { iifname . meta l4proto . th dport } accept",
         "add @tried4 { ip saddr . meta l4proto . th sport . th dport }",
     ),
     "trial6": (
         "",
-        "ip6 saddr . ip6 daddr . meta l4proto . th dport != @awake6 return",
+        "th dport . meta l4proto . ip6 daddr . ip6 saddr != @awake6 return",
         "ip6 saddr . meta l4proto . th sport . th dport @tried6 "
         "add @closed { iifname . meta l4proto . th dport } accept",
         "add @tried6 { ip6 saddr . meta l4proto . th sport . th dport }",
