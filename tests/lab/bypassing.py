@@ -14,8 +14,8 @@ from tests.lab.waiting import eventually
 
 # What a person adds whose FORWARD chain lets through published ports alone, as Docker's does.
 LET_THROUGH: Final = """
-iptables -I DOCKER-USER -p tcp -m conntrack --ctstate DNAT --ctorigdstport 80 -j ACCEPT
-iptables -I DOCKER-USER -p udp -m conntrack --ctstate DNAT --ctorigdstport 80 -j ACCEPT
+iptables -I DOCKER-USER -p tcp -m conntrack --ctstate DNAT --ctorigdstport 80:99 -j ACCEPT
+iptables -I DOCKER-USER -p udp -m conntrack --ctstate DNAT --ctorigdstport 80:99 -j ACCEPT
 """
 AS_BEFORE: Final = """
 iptables -F DOCKER-USER
@@ -37,7 +37,7 @@ def client_from_outside(lab: Lab) -> Iterator[Client]:
 
 def wakes(web: Service, client: Client) -> str:
     """Wake it, and wait until the way past the proxy is open; the container's host name."""
-    first = visit(client)
+    first = visit(client, port=web.port)
     assert not first.error, first
     assert first.seen_as != client.own4
     is_open(web)

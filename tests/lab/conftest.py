@@ -203,7 +203,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def outside(lab: Lab) -> Iterator[Client]:
-    """A client from outside, whose traffic FORWARD lets through to the port 80."""
+    """A client from outside, whose traffic FORWARD lets through to the ports from 80 to 99."""
     with client_from_outside(lab) as client:
         yield client
 
@@ -213,12 +213,17 @@ def bypassed(service: AddService) -> Bypassed:
     """Makes a service with bypass, whose program tells who it is; `settings` are lines of its file."""
 
     def add(
-        *settings: str, idle: str = "1min", create: Sequence[str] = (), options: Sequence[str] = ()
+        *settings: str,
+        name: str = "web",
+        listen: int = 80,
+        idle: str = "1min",
+        create: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> Service:
-        web = service("web", *options, idle=idle, command=python(TELLS), create=create)
-        path = web.home.configuration / "web.toml"
+        web = service(name, *options, listen=listen, idle=idle, command=python(TELLS), create=create)
+        path = web.home.configuration / f"{name}.toml"
         path.write_text("\n".join(["bypass = true", *settings, path.read_text()]))
-        web.home.run(["wakeport", "apply", "web"])
+        web.home.run(["wakeport", "apply", name])
         return web
 
     return add

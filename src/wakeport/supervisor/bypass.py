@@ -184,9 +184,11 @@ class Bypass:
         except OSError as error:
             came = 0
             self._complain(error)
-        if now() - self.looked_at >= self.look_every:
-            self.look()
         self.busy = self.busy or bool(came)
+        # Where nobody was connected, and nobody has come, nobody is: what the kernel is asked takes its time.
+        somebody = self.busy or self.passage.flows.silent
+        if somebody and now() - self.looked_at >= self.look_every:
+            self.busy = self.look() or bool(came)
         if before != (self.busy, self.passage.flows.clients, self.facts()):
             self.on_change()
 
