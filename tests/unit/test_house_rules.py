@@ -158,7 +158,14 @@ RUNTIMES = [
 @pytest.mark.parametrize(
     "half",
     [
-        *("supervisor.life", "proxy.main", "proxy.starter", "proxy.watch.watcher", "keep.main"),
+        *(
+            "supervisor.process",
+            "bypass.passage",
+            "proxy.main",
+            "proxy.starter",
+            "proxy.watch.watcher",
+            "keep.main",
+        ),
         *RUNTIMES,
     ],
 )
