@@ -195,11 +195,15 @@ def _dropping() -> str:
 
 def supervisors_word(one: Service, known: Published) -> list[Finding]:
     """Why it has not opened the way itself."""
-    why = (known.get("bypass") or {}).get("why")
-    if not why or known.get("state") in (None, ASLEEP):
+    if known.get("state") in (None, ASLEEP):
         return []
+    said = known.get("bypass")
     hint = f"where bypass is new, it counts from the next wake on: wakeport sleep {one.name}"
-    return [Finding(one.name, f"nothing goes past the proxy: {why}", hint)]
+    if said is None:
+        return [Finding(one.name, "it was awake before it had bypass, and knows nothing of it yet", hint)]
+    if not said["why"]:
+        return []
+    return [Finding(one.name, f"nothing goes past the proxy: {said['why']}", hint)]
 
 
 def input_unseen(by: str) -> list[Finding]:

@@ -113,7 +113,11 @@ def test_the_supervisor_s_own_word_counts_while_it_is_there() -> None:
     [found] = doctor_bypass.supervisors_word(web(), {**why, "state": "awake"})
     assert found.fact == "nothing goes past the proxy: the kernel refuses: Operation not permitted"
     assert doctor_bypass.supervisors_word(web(), {**why, "state": "asleep"}) == []
-    assert doctor_bypass.supervisors_word(web(), {"state": "awake", "bypass": None}) == []
+    assert (
+        doctor_bypass.supervisors_word(web(), {"state": "awake", "bypass": {"open": True, "why": ""}}) == []
+    )
+    [found] = doctor_bypass.supervisors_word(web(), {"state": "awake", "bypass": None})
+    assert "it was awake before it had bypass" in found.fact
 
 
 def test_filters_that_do_not_see_what_goes_past() -> None:
