@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from wakeport import doctor_rights, facts, needs, preflight, programs, socket_unit, status, unit_file, units
+from wakeport import (
+    doctor_bypass,
+    doctor_rights,
+    facts,
+    needs,
+    preflight,
+    programs,
+    socket_unit,
+    status,
+    unit_file,
+    units,
+)
 from wakeport.errors import NoRights, NotThere, OutOfReach, Problem
 from wakeport.finding import Finding
 from wakeport.layout import Layout
@@ -64,6 +75,7 @@ def service(layout: Layout, systemd: Systemd, one: Service, others: list[Service
         found += readiness(one, container)
         found += removal(layout, one, container)
         found += exposed(one, container)
+        found += doctor_bypass.service(layout, systemd, one, container)
     states = systemd.show(names(one.name).units, PROPERTIES)
     found += [*named_on_the_host(layout, one), *trust(one), *seen_in_the_clear(one)]
     found += [*shared_places(layout, one, others), *needed_services(layout, one, others)]

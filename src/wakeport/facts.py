@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,6 +132,16 @@ def why_unreachable(layout: Layout, runtime: str, found: Container) -> str | Non
     """Why the host can never reach the container; None where it can, or where nobody can tell."""
     reason: str | None = _host(layout, runtime).why_unreachable(found)
     return reason
+
+
+def spare_address(layout: Layout, service: Service, found: Container) -> str:
+    """One on the network of a container that sleeps, which hardly anybody has: the last; "" for none."""
+    for subnet, gateway in _host(layout, service.runtime).subnets(found):
+        network = ipaddress.ip_network(subnet)
+        for at in (-2, -3):
+            if network.num_addresses > 4 and str(network[at]) != gateway:
+                return str(network[at])
+    return ""
 
 
 def container_or_none(layout: Layout, runtime: str, name: str) -> Container | None:

@@ -134,6 +134,7 @@ def container_fits(layout: Layout, service: Service, container: Container) -> No
         network_mistake(layout, service, container),
         readiness_mistake(service, container),
         removal_mistake(layout, service, container),
+        bypass_mistake(service, container),
     ):
         if mistake is not None:
             raise BadInput(*mistake)
@@ -256,6 +257,14 @@ def removal_mistake(layout: Layout, service: Service, container: Container) -> M
     advice = facts.advice(layout, service)
     fact = f"container {container.name} was made with --rm: {advice.title} removes it when it sleeps"
     return fact, advice.keep
+
+
+def bypass_mistake(service: Service, container: Container) -> Mistake | None:
+    """A container that there is no way to but the host's own ports, and what to do."""
+    if not service.bypass or not container.on_host_network:
+        return None
+    fact = f"bypass: container {container.name} is on the host's own network, so there is nothing to pass by"
+    return fact, "take bypass out, or make it anew without --network host"
 
 
 def published_clashes(layout: Layout, service: Service, container: Container) -> list[Mistake]:

@@ -14,6 +14,7 @@ from wakeport.install.apply import apply
 from wakeport.install.host import Host
 from wakeport.install.plan import Plan, plan
 from wakeport.layout import Layout
+from wakeport.network_programs import Nftables
 from wakeport.place import Place
 from wakeport.service import Service
 from wakeport.systemd import Systemd
@@ -51,12 +52,21 @@ class NotedAccount(Account):
         return gone
 
 
+class NotedNftables(Nftables):
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def do(self, commands: str) -> None:
+        self.done.append(commands)
+
+
 class TestHost(Host):
     __test__ = False
 
     def __init__(self, root: Path) -> None:
         self.systemd: NotedSystemd
-        super().__init__(Layout(root), NotedSystemd(), NotedAccount())
+        self.nftables: NotedNftables
+        super().__init__(Layout(root), NotedSystemd(), NotedAccount(), NotedNftables())
         self.silent = False
         self.held = [Place(port) for port in (80, 81, 8080)]
         self.runs_from = ""

@@ -121,6 +121,17 @@ def test_a_trial_writes_in_a_directory_of_its_own_and_says_so_in_one_module() ->
     assert writers == {"directory.py"}
 
 
+def test_only_install_and_one_trial_of_doctor_s_change_the_network() -> None:
+    """Beside the supervisors: in the table of nftables that is wakeport's own."""
+    changing = ("nftables.do(", 'run("ip"', '"ip",', "unshare(")
+    changers = {
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        if any(call in path.read_text() for call in changing)
+    }
+    assert changers == {"install/bypass_table.py", "forward_trial.py"}
+
+
 def _modules_after(statement: str) -> set[str]:
     code = f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); {statement}; print(*sys.modules)"
     done = subprocess.run(

@@ -11,6 +11,7 @@ from wakeport import facts, preflight, service, user_rights
 from wakeport.cli import options
 from wakeport.cli.carry_out import carry_out
 from wakeport.cli.settled import readable
+from wakeport.cli.way_past import tell_bypass
 from wakeport.errors import BadInput
 from wakeport.install.plan import refuse_existing
 from wakeport.kinds import RUNTIMES
@@ -52,6 +53,11 @@ from wakeport.written import write
 @click.option(
     "--pass-fd", is_flag=True, help="Hand the listening sockets over: the program takes its clients itself."
 )
+@click.option(
+    "--bypass",
+    is_flag=True,
+    help="Let the kernel send new connections straight to it while it is awake.",
+)
 @click.option("--proxy", metavar="PROXY", help="Who relays: wakeport or systemd-socket-proxyd.")
 @options.dry_run
 @click.pass_obj
@@ -83,6 +89,7 @@ def verb(layout: Layout, /, name: str, listeners: tuple[str, ...], dry_run: bool
     carry_out(layout, wanted, found, settings=write(wanted), dry_run=dry_run)
     if not dry_run:
         report(layout, wanted, found)
+        tell_bypass(layout, wanted, found)
 
 
 def checked(layout: Layout, wanted: Service, found: Container | None, others: list[Service]) -> Service:

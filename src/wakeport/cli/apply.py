@@ -9,6 +9,7 @@ from wakeport.cli import options
 from wakeport.cli.carry_out import carry_out
 from wakeport.cli.settled import chosen, load, readable
 from wakeport.cli.telling import tell
+from wakeport.cli.way_past import tell_bypass
 from wakeport.errors import Problem
 from wakeport.install.plan import listened_before
 from wakeport.layout import Layout
@@ -57,4 +58,7 @@ def _apply(layout: Layout, service: Service, dry_run: bool) -> bool:
     preflight.needs_fit(layout, service, others)
     before = listened_before(layout, service.name)
     preflight.places_free([one.on for one in service.listener if str(one.on) not in before])
-    return carry_out(layout, service, found, dry_run=dry_run)
+    changed = carry_out(layout, service, found, dry_run=dry_run)
+    if not dry_run:
+        tell_bypass(layout, service, found)
+    return changed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wakeport import doctor
+from wakeport import doctor, doctor_bypass
 from wakeport.cli import options
 from wakeport.cli.settled import chosen, load
 from wakeport.errors import Problem
@@ -34,7 +34,8 @@ def verb(layout: Layout, name: tuple[str, ...]) -> None:
     looked_at = _looked_at(layout, services, name)
     usual = {DEFAULTS["runtime"]} & set(layout.scope.runtimes)
     runtimes = sorted({service.runtime for service in looked_at} or usual)
-    found = [*doctor.machine(layout, systemd, runtimes), *unreadable]
+    found = [*doctor.machine(layout, systemd, runtimes), *doctor_bypass.machine(layout, looked_at)]
+    found += unreadable
     for service in looked_at:
         found += doctor.service(layout, systemd, service, services)
     for finding in found:
@@ -54,4 +55,6 @@ def _looked_at(layout: Layout, services: list[Service], names: tuple[str, ...]) 
 def _print(finding: Finding, hint: str) -> None:
     about = f"{finding.about}: " if finding.about else ""
     click.secho("wrong " if finding.wrong else "remark", fg="red" if finding.wrong else "yellow", nl=False)
-    click.echo(f"  {about}{finding.fact}\n        {hint}")
+    click.echo(f"  {about}{finding.fact}")
+    for line in hint.splitlines():
+        click.echo(f"        {line}")

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from wakeport.errors import Problem
-from wakeport.install import calendar, files, retire
+from wakeport.install import bypass_table, calendar, files, retire
 from wakeport.install.host import Host
 from wakeport.install.plan import Plan
 from wakeport.service import Service
@@ -55,6 +55,7 @@ def apply(host: Host, service: Service, plan: Plan, command: list[str]) -> None:
             _put_back(host, plan, called, failure)
         raise
     with _undisturbed():
+        bypass_table.drop_unneeded(host, plan)
         host.clean()
 
 

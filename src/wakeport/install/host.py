@@ -10,6 +10,7 @@ from wakeport.errors import Problem
 from wakeport.install import copy, files
 from wakeport.install.account import Account, account_of
 from wakeport.layout import Layout
+from wakeport.network_programs import Nftables
 from wakeport.place import Place
 from wakeport.systemd import Systemd
 from wakeport.unit_file import PYTHON
@@ -21,11 +22,16 @@ class Host:
     """Tests put another root, and doors that only note what passes through them."""
 
     def __init__(
-        self, layout: Layout | None = None, systemd: Systemd | None = None, account: Account | None = None
+        self,
+        layout: Layout | None = None,
+        systemd: Systemd | None = None,
+        account: Account | None = None,
+        nftables: Nftables | None = None,
     ) -> None:
         self.layout = layout or Layout()
         self.systemd = systemd or Systemd(self.layout.scope)
         self.account = account or account_of(self.layout.scope)
+        self.nftables = nftables or Nftables()
 
     def provide(self) -> Path | None:
         """Make the user and the programs stand; the copy of the programs, where it is new."""

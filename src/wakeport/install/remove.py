@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from wakeport.install import files, retire
+from wakeport.install import bypass_table, files, retire
 from wakeport.install.host import Host
 from wakeport.install.plan import Plan
 from wakeport.units import names
@@ -27,6 +27,7 @@ def remove(host: Host, plan: Plan) -> list[Path]:
     host.systemd.reload()
     retire.forget(host, units)
     shutil.rmtree(host.layout.state(plan.service), ignore_errors=True)
+    bypass_table.drop_unneeded(host, plan)
     host.layout.lease(plan.service).unlink(missing_ok=True)
     host.layout.settings(plan.service).unlink(missing_ok=True)
     files.remove_empty(host.layout.configuration)

@@ -16,6 +16,11 @@ class Advice(NamedTuple):
     leave_at_boot: str = ""  # so that it is not started at boot
     keep: str = ""  # so that it is not removed when it stops
 
+    # Where FORWARD drops what goes past the proxy: the chain of iptables(8) for a rule against that, and what
+    # else helps; {port} as `-p` takes it.
+    forward_chain: str = "FORWARD"
+    let_forward: str = ""
+
     # Where it publishes a port that systemd holds: {outer} on the host, {port} as `-p` takes it.
     other_port: str = "make it anew without -p {outer}:{port}, wakeport needs none; or --listen another"
 

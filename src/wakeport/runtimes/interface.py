@@ -7,6 +7,8 @@ A runtime is a package of this name beside this file, with three modules:
     host.py     what the command line has to know of it: ADVICE, the units that its supervisor starts AFTER
                 and WANTS, look(name), why_unreachable(container), journal(name), passed_to(name)
 
+What is on a bridge network of its own has there also subnets(container), of the networks that it is on.
+
 One that can give each connection a container has two more: see per_connection.py beside this file.
 """
 

@@ -8,11 +8,22 @@ from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
 from wakeport.runtimes.docker.container import Inspected
 from wakeport.runtimes.docker.look import look_at
+from wakeport.runtimes.docker.look import subnets as _subnets
 from wakeport.runtimes.docker.look import why_unreachable as _why_unreachable
 from wakeport.runtimes.docker.project import members
 from wakeport.runtimes.problems import Refused
 
-__all__ = ["ADVICE", "AFTER", "WANTS", "journal", "look", "members", "passed_to", "why_unreachable"]
+__all__ = [
+    "ADVICE",
+    "AFTER",
+    "WANTS",
+    "journal",
+    "look",
+    "members",
+    "passed_to",
+    "subnets",
+    "why_unreachable",
+]
 
 ADVICE: Final = Advice(
     title="Docker",
@@ -22,6 +33,8 @@ ADVICE: Final = Advice(
     stop="docker stop {name}",
     leave_at_boot="docker update --restart=no {name}",
     keep="make it anew without --rm",
+    forward_chain="DOCKER-USER",
+    let_forward="make the container anew with -p 127.0.0.1::{port}: Docker itself lets through to it then",
 )
 AFTER: Final = ("docker.service", "docker.socket")  # units that the supervisor starts behind
 WANTS: Final[tuple[str, ...]] = ()
@@ -46,3 +59,9 @@ def why_unreachable(found: Container) -> str | None:
     """Why the host can never reach it; None where it can, or where nobody can tell."""
     assert isinstance(found, Inspected), "looked at by another runtime"
     return _why_unreachable(found)
+
+
+def subnets(found: Container) -> list[tuple[str, str]]:
+    """Of the bridge networks that it is on: each with its gateway, as far as they are known."""
+    assert isinstance(found, Inspected), "looked at by another runtime"
+    return _subnets(found)

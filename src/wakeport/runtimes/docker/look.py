@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from wakeport.loop import Loop
 from wakeport.runtimes.docker.begin import SOCKET
-from wakeport.runtimes.docker.container import CONNECT, Inspected, unreachable_network
+from wakeport.runtimes.docker.container import CONNECT, KEPT_APART, Inspected, unreachable_network
 from wakeport.runtimes.docker.engine import TITLE, Engine, quoted
 from wakeport.runtimes.problems import Missing, Refused, RuntimeProblem
 
@@ -44,6 +44,24 @@ def why_unreachable(
     except RuntimeProblem:
         drivers = {}
     return unreachable_network(found.network_mode, drivers, connect)
+
+
+def subnets(found: Inspected, path: str = SOCKET, title: str = TITLE) -> list[tuple[str, str]]:
+    """Of the networks that it is on, and that the host can reach: each with its gateway, or ""."""
+    try:
+        return asked(lambda engine: _subnets(engine, found.networks), path, title)
+    except RuntimeProblem:
+        return []
+
+
+async def _subnets(engine: Engine, networks: Iterable[str]) -> list[tuple[str, str]]:
+    found = []
+    for name in networks:
+        told = await engine.call("GET", f"/networks/{quoted(name)}")
+        if told["Driver"] not in KEPT_APART:
+            ranges = (told.get("IPAM") or {}).get("Config") or []
+            found += [(one["Subnet"], one.get("Gateway") or "") for one in ranges if one.get("Subnet")]
+    return found
 
 
 def has_image(name: str, path: str = SOCKET, title: str = TITLE) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 from wakeport.runtimes.advice import Advice
 from wakeport.runtimes.container import Container
 from wakeport.runtimes.docker.look import look_at
+from wakeport.runtimes.docker.look import subnets as _subnets
 from wakeport.runtimes.docker.look import why_unreachable as _why_unreachable
 from wakeport.runtimes.podman.begin import SOCKET, TITLE
 from wakeport.runtimes.podman.container import CONNECT, PodmanInspected
@@ -44,3 +45,9 @@ def why_unreachable(found: Container) -> str | None:
     """Why the host can never reach it; None where it can, or where nobody can tell."""
     assert isinstance(found, PodmanInspected), "looked at by another runtime"
     return _why_unreachable(found, SOCKET, TITLE, CONNECT)
+
+
+def subnets(found: Container) -> list[tuple[str, str]]:
+    """Of the bridge networks that it is on: each with its gateway, as far as they are known."""
+    assert isinstance(found, PodmanInspected), "looked at by another runtime"
+    return _subnets(found, SOCKET, TITLE)
