@@ -177,3 +177,17 @@ def test_whom_the_service_does_not_allow_stays_out(bypassed: Bypassed, outside: 
         wakes(web, outside)
         assert visit(outside).seen_as == outside.own4
         assert "reset" in visit(banned).error.lower()
+
+
+def test_who_is_past_the_proxy_counts_when_that_is_switched_off(bypassed: Bypassed, outside: Client) -> None:
+    web = bypassed(idle="3s")
+    wakes(web, outside)
+    with Guest(outside) as guest:
+        assert guest.seen_as == outside.own4
+        path = web.home.configuration / "web.toml"
+        path.write_text(path.read_text().replace("bypass = true", ""))
+        web.lab.run(["wakeport", "apply", "web"])
+        assert visit(outside).seen_as != outside.own4
+        web.stays_awake(7)
+        assert guest.is_answered()
+    web.falls_asleep()

@@ -47,6 +47,7 @@ class Bypass:
         self.passage: Passage | None = None
         self.awake: Awake | None = None
         self.is_open = False
+        self.is_over = False  # not wanted any more, and somebody is on it
         self.busy = False
         self.since = 0.0  # seconds since 1970
         self.looked_at = 0.0  # monotonic, as the next
@@ -56,15 +57,20 @@ class Bypass:
         shortest = min(options.idle, options.doze) / PART
         self.look_every = min(max(shortest, LOOK_EVERY_LEAST), LOOK_EVERY_MOST)
 
-    def begin(self, targets: Mapping[str, Target]) -> None:
-        """A predecessor that was killed has left it as it was, leading to `targets`, which may be others'."""
-        if not self.options.bypass:
+    def begin(self, targets: Mapping[str, Target], left: list[str]) -> None:
+        """A predecessor that was killed has left it as it was, leading to `targets`, which may be others'.
+
+        `left` are the words of our older self, where somebody is on its way past the proxy.
+        """
+        words = self.options.bypass or left
+        if not words:
             return
+        self.is_over = not self.options.bypass
         from wakeport.bypass.passage import Passage
 
         try:
             self.passage = Passage(
-                self.options.bypass, self.options.allow, self.options.busy_least, self.options.busy_window
+                words, self.options.allow, self.options.busy_least, self.options.busy_window
             )
             if not self.options.takes_over:
                 self.passage.succeed(_ports(targets))
@@ -86,7 +92,9 @@ class Bypass:
 
     def open(self) -> None:
         """To a container that runs."""
-        if self.passage is not None and not self.is_open:
+        if self.is_over:
+            self._see_off()
+        elif self.passage is not None and not self.is_open:
             self.is_open = True
             self._renew()
 
@@ -165,6 +173,17 @@ class Bypass:
             return None
         gated_by = self.passage.gated_by if self.passage is not None and self.is_open else ""
         return {"open": self.is_open and not self.why_closed, "why": self.why_closed, "gated_by": gated_by}
+
+    def _see_off(self) -> None:
+        """Nobody is sent on any more; who is on it counts until he has gone."""
+        self._put_off()
+        before = (self.busy, self.holders())
+        if self.look():
+            self.timer = self.loop.call_in(self.look_every, self._see_off)
+        else:
+            self.passage = None
+        if before != (self.busy, self.holders()):
+            self.on_change()
 
     def _renew(self) -> None:
         self.timer = None

@@ -74,7 +74,7 @@ class Life:
         self.awake_since = 0.0
 
     async def live(self, stamps: Stamps, handover: Handover | None) -> int:
-        self.bypass.begin(self.announcer.status.targets_before)
+        self.bypass.begin(self.announcer.status.targets_before, handover.bypass if handover else [])
         try:
             if handover is None:
                 settled = await self._settle(stamps)
@@ -307,6 +307,7 @@ class Life:
         # It comes up with them held, as at any start: a stop must not kill it before it can hear one.
         self.loop.hold_signals()
         if not self.told_to_stop.done:
+            self.bypass.close()
             handover = Handover(
                 self.awake_since,
                 self.demand.quiet_since,
@@ -315,9 +316,11 @@ class Life:
                 time.time(),
                 self.leases.holders.values(),
                 self.needs.facts(),
+                self.options.bypass if self.bypass.look() else [],
             )
             problem = exec_successor(self.options.state, self.lease_fd, handover)
             say(f"the newer version cannot be started, going on with this one: {problem}")
+            self.bypass.open()
         self.loop.release_signals()
 
     async def _resume(self, handover: Handover) -> Awake:

@@ -31,6 +31,7 @@ class Handover:
         heard_until: float,
         holders: Iterable[Holder],
         needs: list[dict[str, Any]],
+        bypass: list[str],
     ) -> None:
         self.awake_since = awake_since  # monotonic, as are the next two
         self.quiet_since = quiet_since  # None while it is in use
@@ -39,6 +40,7 @@ class Handover:
         self.heard_until = heard_until  # epoch; the output up to then has been copied
         self.holders = list(holders)
         self.needs = needs  # as Needs.facts() has them
+        self.bypass = bypass  # as Options has it, where somebody is connected past the proxy
 
 
 def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
@@ -58,6 +60,7 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
         "heard_until": handover.heard_until,
         "holders": [{"fd": holder.connection.fileno(), **holder.facts()} for holder in handover.holders],
         "needs": handover.needs,
+        "bypass": handover.bypass,
     }
     # A file in memory and not the environment itself: one variable holds 128 KiB at most (execve(2)).
     memory = os.memfd_create("wakeport-handover", 0)
@@ -121,6 +124,7 @@ def take_over() -> Handover | None:
         facts["heard_until"],
         holders,
         needs,
+        facts.get("bypass", []),
     )
 
 
