@@ -211,8 +211,8 @@ def input_unseen(by: str) -> list[Finding]:
     if not by:
         return []
     fact = (
-        f'INPUT is filtered ("{by}"): with bypass it sees of each address one connection in a minute, which '
-        "is relayed, and what counts or limits rates there sees no other"
+        f'INPUT is filtered ("{by}"): with bypass it sees of each address one connection in ten seconds, '
+        "which is relayed, and what counts or limits rates there sees no other"
     )
     hint = "all others go by the rules of FORWARD: ufw route allow, or the target of firewalld's zone"
     return [Finding("", fact, hint, wrong=False)]
@@ -240,7 +240,7 @@ def addresses_unseen(one: Service, socket: str, shown: Properties) -> list[Findi
         Finding(
             one.name,
             f"{socket} has {key}={shown[key]}, which what goes past the proxy does not see",
-            "say it to a firewall instead, or take bypass out",
+            f'say it with allow = ["…"] in {one.name}.toml, which counts asleep and awake',
         )
         for key in FILTERS
         if shown.get(key)

@@ -10,6 +10,7 @@ import pytest
 from lab import Lab
 from lab.client import Client
 from tests.lab.bypassing import Bypassed, is_open, wakes
+from tests.lab.services import Service
 from tests.lab.visits import Guest, datagram, visit, visitors
 from tests.lab.waiting import eventually
 
@@ -55,6 +56,26 @@ def test_short_visits_keep_it_awake_too(bypassed: Bypassed, outside: Client) -> 
     left_at = time.time()
     web.falls_asleep()
     assert time.time() - left_at > 3
+
+
+def test_who_is_silent_does_not_keep_it_awake_where_bytes_count(bypassed: Bypassed, outside: Client) -> None:
+    web = bypassed('busy = { connections = "1K in 3s" }', idle="3s")
+    wakes(web, outside)
+    with Guest(outside) as silent, Guest(outside) as busy:
+        assert silent.seen_as == busy.seen_as == outside.own4
+        until = time.monotonic() + 12
+        while time.monotonic() < until:
+            assert busy.is_answered(b"x" * 800 + b"\n")
+            assert web.status["state"] == "awake"
+            time.sleep(0.5)
+        eventually("it alone is named", lambda: _named(web) == [busy.address])
+        web.falls_asleep()
+        with pytest.raises(ConnectionError):
+            silent.is_answered()
+
+
+def _named(web: Service) -> list[str]:
+    return [use for one in web.status["leases"] for use in one["use"]]
 
 
 def test_a_live_connection_outlives_its_element(bypassed: Bypassed, outside: Client) -> None:
