@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,14 +12,18 @@ import pytest
 
 from lab.client import Client
 from tests.lab.bypassing import Bypassed, is_open, wakes
+from tests.lab.fleet import SIZE, run
 from tests.lab.programs import python
 from tests.lab.rounds import rounds
 from tests.lab.services import Service
 from tests.lab.visits import TELLS, Guest, Visit, visit, visitors, visits_at
 from tests.lab.waiting import eventually
+from wakeport.supervisor.bypass import RENEW_EVERY_LEAST
 
-BEFORE, AFTER = 0.3, 0.9  # seconds around the decision; a stop takes about 0.3
-EVERY = 0.02  # seconds from one client to the next
+# Seconds from a client's end to the decision: it is known at one of the next two looks, and then they begin.
+SLEEPS_AFTER = 0.5 + 1.5 * RENEW_EVERY_LEAST
+AROUND = (-0.3, 0.6)  # seconds; a stop takes about 0.3
+APART = 0.02  # seconds from the first client of a round to the second
 
 
 def lost(visits: list[Visit]) -> list[str]:
@@ -28,44 +32,28 @@ def lost(visits: list[Visit]) -> list[str]:
 
 @pytest.mark.parametrize("due", ["sleeps_at", "dozes_at"])
 def test_no_client_around_a_sleep_is_lost(bypassed: Bypassed, outside: Client, due: str) -> None:
-    """As around a stop with the proxy (test_race_stop.py), with clients past it; several services at once."""
-    settings, idle = ((), "1s") if due == "sleeps_at" else (('doze = "1s"',), "1h")
+    """As with the proxy (test_race_sleep.py), with clients past it."""
+    settings, idle = ((), "500ms") if due == "sleeps_at" else (('doze = "500ms"',), "1h")
     services = [
-        bypassed(*settings, name=f"web{number}", listen=80 + number, idle=idle)
-        for number in range(rounds(2, full=8))
+        bypassed(*settings, name=f"web{number}", listen=80 + number, idle=idle) for number in range(SIZE)
     ]
-    with ThreadPoolExecutor(len(services)) as pool:
-        found = list(pool.map(partial(_around_sleeps, outside, due), services))
-    slept, past, count = (sum(column) for column in zip(*found, strict=True))
-    assert past
-    assert slept >= count / 4, f"only {slept} of {count} rounds met one"
+    met: list[bool] = []
+    past: list[bool] = []
 
-
-def _around_sleeps(client: Client, due: str, web: Service) -> tuple[int, int, int]:
-    """How many rounds met a sleep, in how many somebody went past the proxy, and how many there were."""
-    wakes(web, client)
-    count = rounds(4, full=250)
-    past = slept = 0
-    for turn in range(count):
-        decision = _decision(web, due) - time.time()
-        first = decision - BEFORE + (BEFORE + AFTER) * turn / count
-        moments = [first + EVERY * index for index in range(int((decision + AFTER - first) / EVERY) + 1)]
+    def one(web: Service, moments: random.Random) -> str:
+        first = visit(outside, port=web.port)
         since = web.status["since"]
-        visits = visits_at(client, moments, port=web.port)
-        assert lost(visits) == [], f"{web.name}, round {turn}"
-        past += any(one.seen_as == client.own4 for one in visits)
-        slept += web.status["since"] > since
-    return slept, past, count
+        at = SLEEPS_AFTER + moments.uniform(*AROUND)
+        found = [first, *visits_at(outside, [at, at + APART], port=web.port)]
+        met.append(web.status["since"] > since)
+        past.extend(each.seen_as == outside.own4 for each in found)
+        return "; ".join(lost(found))
 
-
-def _decision(web: Service, due: str) -> float:
-    """When it is going to sleep, in seconds of the epoch: told behind the last look at who is connected."""
-
-    def is_set() -> bool:
-        return float(web.status[due] or 0) > time.time() + BEFORE
-
-    eventually("the time is set", is_set)
-    return float(web.status[due])
+    for web in services:
+        wakes(web, outside)
+    assert run(services, rounds(200, full=2000), one) == []
+    assert any(past)
+    assert sum(met) > len(met) / 10, f"only {sum(met)} of {len(met)} rounds met a sleep"
 
 
 def _restarted(web: Service, before: int) -> bool:

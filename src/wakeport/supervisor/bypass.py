@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from wakeport.bypass.passage import Passage
     from wakeport.runtimes.container import Target
 
-RENEW_EVERY = 2.0  # seconds; twice within the time that it lasts
+# Seconds from one renewal to the next: twice within the time that it lasts, or more often where a part of
+# what is waited for is less, since by then it is known who has come.
+RENEW_EVERY_LEAST, RENEW_EVERY_MOST, QUARTER = 0.2, 2.0, 4
 TRY_AGAIN_AFTER = 30.0  # seconds until nft is run again that has failed
 
 # Seconds between two looks at all connections of the machine, 10 ms each: a part of what is waited for.
-LOOK_EVERY_LEAST, LOOK_EVERY_MOST, PART = RENEW_EVERY, 10.0, 10
+LOOK_EVERY_LEAST, LOOK_EVERY_MOST, TENTH = RENEW_EVERY_LEAST, 10.0, 10
 
 WHO = "bypass"  # in status.json, among those who hold leases
 
@@ -54,8 +56,9 @@ class Bypass:
         self.made_at = -TRY_AGAIN_AFTER
         self.why_closed = ""
         self.timer: Timer | None = None
-        shortest = min(options.idle, options.doze) / PART
-        self.look_every = min(max(shortest, LOOK_EVERY_LEAST), LOOK_EVERY_MOST)
+        shortest = min(options.idle, options.doze)
+        self.renew_every = min(max(shortest / QUARTER, RENEW_EVERY_LEAST), RENEW_EVERY_MOST)
+        self.look_every = min(max(shortest / TENTH, LOOK_EVERY_LEAST), LOOK_EVERY_MOST)
 
     def begin(self, targets: Mapping[str, Target], left: list[str]) -> None:
         """A predecessor that was killed has left it as it was, leading to `targets`, which may be others'.
@@ -189,7 +192,7 @@ class Bypass:
         self.timer = None
         if self.passage is None or not self.is_open:
             return
-        self.timer = self.loop.call_in(RENEW_EVERY, self._renew)
+        self.timer = self.loop.call_in(self.renew_every, self._renew)
         before = (self.busy, self.passage.flows.clients, self.facts())
         try:
             came = self.passage.came()
@@ -232,7 +235,7 @@ class Bypass:
                 self.passage.renew()
             except OSError as error:
                 self._complain(error)
-            self.timer = self.loop.call_in(RENEW_EVERY, self._renew)
+            self.timer = self.loop.call_in(self.renew_every, self._renew)
             self.on_change()
 
     def _put_off(self) -> None:
