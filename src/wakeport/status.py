@@ -85,6 +85,7 @@ def _report(service: Service, states: dict[str, Properties], known: Published, n
         "last_wake": known.get("last_wake"),
         "connections": None,
         "leases": known.get("leases", []) if fresh else [],
+        "bypass": known.get("bypass") if fresh else None,
         "kept_awake_by": keepers(known, now) if fresh else [],
         "kept": _still(known.get("kept", []), now) if state != ASLEEP else [],
         "dozes_in": _left(dozes_at, now),

@@ -69,6 +69,7 @@ def test_a_report_has_what_scripts_rely_on() -> None:
         "memory": None,
         "last_wake": AWAKE["last_wake"],
         "leases": [],
+        "bypass": None,
         "kept_awake_by": [],
         "kept": [],
         "dozes_in": None,
