@@ -106,6 +106,7 @@ class Announcer:
             dozes_at=None,
             waits_for=None,
             targets={},
+            bypass=None,
         )
         self.account.enter(FAILED if record.attempts else ASLEEP, reason=record.reason)
 
@@ -130,6 +131,8 @@ class Announcer:
     def _tell(self, message: Message, *assignments: str, **facts: Any) -> None:
         # Before those hear it who act upon it: their states begin later than the one that let them.
         at = time.time()
+        if message["state"] != AWAKE and self.status.facts["bypass"]:
+            facts["bypass"] = {**self.status.facts["bypass"], "open": False}
         self.leases.announce(message)
         self.status.show(*assignments, at=at, state=message["state"], **facts)
 
