@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from wakeport.bypass.table import TABLE
 from wakeport.netlink.messages import FOUR, INET, SIX
 from wakeport.netlink.nftables import Chain
 
@@ -27,9 +28,9 @@ def filtered_by(chains: Iterable[Chain], old: Iterable[str]) -> str:
     for chain in chains:
         behind_ours = chain.hook == PREROUTING and chain.priority > OURS
         if (
-            (chain.hook == INPUT or behind_ours)
+            (chain.hook == INPUT or (behind_ours and chain.kind != "nat"))
             and chain.family in (INET, FOUR, SIX)
-            and chain.kind != "nat"
+            and chain.table != TABLE
             and (chain.rules or chain.drops)
         ):
             return f"{chain.table} {chain.name}"

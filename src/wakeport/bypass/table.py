@@ -22,8 +22,8 @@ SETS = {
     "set ports": "typeof meta l4proto . th dport; flags timeout",
     "set gated": "typeof meta l4proto . th dport; flags timeout",
     "set bridges": "typeof iifname; flags timeout",
-    "set let_in4": f"typeof iifname . ip saddr . meta l4proto . th dport; {LEARNED} 10s",
-    "set let_in6": f"typeof iifname . ip6 saddr . meta l4proto . th dport; {LEARNED} 10s",
+    "set let_in4": f"typeof iifname . ip saddr . ip daddr . meta l4proto . th dport; {LEARNED} 10s",
+    "set let_in6": f"typeof iifname . ip6 saddr . ip6 daddr . meta l4proto . th dport; {LEARNED} 10s",
     "set tried4": f"typeof ip saddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
     "set tried6": f"typeof ip6 saddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
     "set passes": f"typeof iifname . meta l4proto . th dport; {LEARNED} 10s",
@@ -34,7 +34,8 @@ SETS = {
 # the traffic in is learned of the traffic itself:
 #
 # INPUT no longer sees what is sent on. Where anything filters there, a port is `gated`: only those are sent
-# on whom the filters have let in a moment ago, which the chain "input" sees, since it comes behind them.
+# on whom the filters have let in a moment ago, at the same address. The chain "input" sees that, since it
+# comes behind all of them; one of type nat would not, those are called at 100 whatever they say.
 #
 # FORWARD may drop what is sent on. While it has not been seen to let it pass, a connection is on trial: noted
 # in `tried`, and if it comes through, the chain "postrouting" notes that it `passes`. If the same first
@@ -42,7 +43,7 @@ SETS = {
 #
 # Those on the container's own bridge are left to the listener: its answers would not come back this way.
 #
-# All hooks are of type nat, which see the first packet of a connection alone.
+# The hooks that send on are of type nat, which see the first packet of a connection alone.
 CHAINS = {
     "prerouting": (
         "type nat hook prerouting priority dstnat - 10",
@@ -55,13 +56,15 @@ CHAINS = {
     ),
     "way4": (
         "",
-        "meta l4proto . th dport @gated iifname . ip saddr . meta l4proto . th dport != @let_in4 return",
+        "meta l4proto . th dport @gated "
+        "iifname . ip saddr . ip daddr . meta l4proto . th dport != @let_in4 return",
         "iifname . meta l4proto . th dport != @passes jump trial4",
         "meta l4proto { tcp, udp } dnat ip to th dport . meta l4proto . ip daddr . ip saddr map @awake4",
     ),
     "way6": (
         "",
-        "meta l4proto . th dport @gated iifname . ip6 saddr . meta l4proto . th dport != @let_in6 return",
+        "meta l4proto . th dport @gated "
+        "iifname . ip6 saddr . ip6 daddr . meta l4proto . th dport != @let_in6 return",
         "iifname . meta l4proto . th dport != @passes jump trial6",
         "meta l4proto { tcp, udp } dnat ip6 to th dport . meta l4proto . ip6 daddr . ip6 saddr map @awake6",
     ),
@@ -80,9 +83,11 @@ CHAINS = {
         "add @tried6 { ip6 saddr . meta l4proto . th sport . th dport }",
     ),
     "input": (
-        "type nat hook input priority 100",
-        "meta l4proto . th dport @gated update @let_in4 { iifname . ip saddr . meta l4proto . th dport }",
-        "meta l4proto . th dport @gated update @let_in6 { iifname . ip6 saddr . meta l4proto . th dport }",
+        "type filter hook input priority 2147483646",
+        "ct state new meta l4proto . th dport @gated "
+        "update @let_in4 { iifname . ip saddr . ip daddr . meta l4proto . th dport }",
+        "ct state new meta l4proto . th dport @gated "
+        "update @let_in6 { iifname . ip6 saddr . ip6 daddr . meta l4proto . th dport }",
     ),
     "postrouting": (
         "type nat hook postrouting priority srcnat - 10",

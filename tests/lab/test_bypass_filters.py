@@ -1,0 +1,46 @@
+"""Awake traffic past the proxy, and what the filters of a machine say to it: nothing opens that they close,
+and nobody is lost whom they let in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab import Lab
+from lab.client import Client
+from tests.lab.bypassing import Bypassed, wakes
+from tests.lab.visits import visit
+from tests.lab.waiting import eventually
+
+AGAIN = 2.5  # seconds in which a client sends its first packet twice
+
+
+@contextmanager
+def rule(lab: Lab, chain: str, words: str) -> Iterator[None]:
+    """One of a chain like "filter hook input priority 0", in the words of nft(8)."""
+    table = f"table inet test {{\nchain test {{ type {chain};\n{words}\n}}\n}}"
+    lab.run(["nft", "-f", "-"], input=table)
+    try:
+        yield
+    finally:
+        lab.run(["nft", "delete", "table", "inet", "test"])
+
+
+def test_who_is_let_in_at_one_address_is_not_at_another(bypassed: Bypassed, outside: Client) -> None:
+    with Client(outside.lab, "second", 98) as second:
+        closed = f"ip daddr {second.host4} tcp dport 80 drop"
+        with rule(outside.lab, "filter hook input priority 0", closed):
+            wakes(bypassed(), outside)
+            eventually("it goes past the proxy", lambda: visit(outside).seen_as == outside.own4)
+            assert visit(outside, AGAIN, second.host4).error == "timed out"
+
+
+@pytest.mark.parametrize("chain", ["filter hook input priority 200", "nat hook input priority 50"])
+def test_a_filter_behind_all_others_keeps_out_too(bypassed: Bypassed, outside: Client, chain: str) -> None:
+    closed = "ip saddr 10.98.0.2 tcp dport 80 drop"
+    with Client(outside.lab, "banned", 98) as banned, rule(outside.lab, chain, closed):
+        wakes(bypassed(), outside)
+        assert visit(banned, AGAIN).error == "timed out"
