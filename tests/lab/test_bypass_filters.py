@@ -29,6 +29,18 @@ def rule(lab: Lab, chain: str, words: str) -> Iterator[None]:
         lab.run(["nft", "delete", "table", "inet", "test"])
 
 
+@pytest.mark.parametrize("word", ["reject with icmpx admin-prohibited", "reject with tcp reset"])
+def test_what_forward_rejects_is_relayed(lab: Lab, bypassed: Bypassed, word: str) -> None:
+    """Who is told so at once never sends that packet again."""
+    rejects = f'iifname "to-visitor" tcp dport 80 ct state new {word}'
+    with Client(lab) as client, rule(lab, "filter hook forward priority -10", rejects):
+        wakes(bypassed(), client)
+        for _ in range(2):
+            one = visit(client)
+            assert not one.error, one
+            assert one.seen_as != client.own4
+
+
 def test_who_is_let_in_at_one_address_is_not_at_another(bypassed: Bypassed, outside: Client) -> None:
     with Client(outside.lab, "second", 98) as second:
         closed = f"ip daddr {second.host4} tcp dport 80 drop"

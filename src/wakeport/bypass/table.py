@@ -40,6 +40,7 @@ SETS = {
 # FORWARD may drop what is sent on. While it has not been seen to let it pass, a connection is on trial: noted
 # in `tried`, and if it comes through, the chain "postrouting" notes that it `passes`. If the same first
 # packet comes again, it did not: then it goes to the listener, as everything after it for a while (`closed`).
+# So that it comes again, the chain "output" keeps the word to itself with which FORWARD rejects it meanwhile.
 #
 # Those on the container's own bridge are left to the listener: its answers would not come back this way.
 #
@@ -93,6 +94,12 @@ CHAINS = {
         "type nat hook postrouting priority srcnat - 10",
         "meta l4proto { tcp, udp } meta l4proto . ct original proto-dst @ports ct status dnat "
         "update @passes { iifname . meta l4proto . ct original proto-dst }",
+    ),
+    "output": (
+        "type filter hook output priority 0",
+        "meta l4proto { tcp, icmp, ipv6-icmp } ct status & (dnat | confirmed) == dnat "
+        "ct original protocol . ct original proto-dst @ports "
+        "oifname . ct original protocol . ct original proto-dst != @passes drop",
     ),
 }
 
