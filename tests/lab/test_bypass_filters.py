@@ -4,6 +4,8 @@ and nobody is lost whom they let in.
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -56,3 +58,35 @@ def test_a_filter_behind_all_others_keeps_out_too(bypassed: Bypassed, outside: C
     with Client(outside.lab, "banned", 98) as banned, rule(outside.lab, chain, closed):
         wakes(bypassed(), outside)
         assert visit(banned, AGAIN).error == "timed out"
+
+
+def test_a_packet_with_no_hop_left_arrives(bypassed: Bypassed, outside: Client) -> None:
+    """A router would send it no further; nor does it close the way past the proxy to others."""
+    wakes(bypassed(), outside)
+    for _ in range(2):
+        with outside.network():
+            near = socket.socket()
+        with near:
+            near.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+            near.settimeout(60)
+            near.connect((outside.host4, 80))
+            assert near.recv(100)
+    assert visit(outside).seen_as == outside.own4
+
+
+def test_a_forged_sender_closes_nothing(bypassed: Bypassed, outside: Client) -> None:
+    """Nobody is answered at the machine's own address, so the same first packet may come time and again."""
+    wakes(bypassed(), outside)
+    addresses = socket.inet_aton(outside.host4) * 2
+    with outside.network():
+        forger = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with forger:
+        for _ in range(3):
+            head = struct.pack(">BBHHHBBH", 0x45, 0, 40, 1, 0, 64, socket.IPPROTO_TCP, 0) + addresses
+            syn = struct.pack(">HHIIBBHHH", 4000, 80, 1, 0, 5 << 4, 2, 1024, 0, 0)
+            checked = addresses + struct.pack(">HH", socket.IPPROTO_TCP, len(syn)) + syn
+            total = sum(struct.unpack(f">{len(checked) // 2}H", checked))
+            total = (total & 0xFFFF) + (total >> 16)
+            syn = syn[:16] + struct.pack(">H", ~(total + (total >> 16)) & 0xFFFF) + syn[18:]
+            forger.sendto(head + syn, (outside.host4, 0))
+    assert visit(outside).seen_as == outside.own4

@@ -42,6 +42,9 @@ SETS = {
 # packet comes again, it did not: then it goes to the listener, as everything after it for a while (`closed`).
 # So that it comes again, the chain "output" keeps the word to itself with which FORWARD rejects it meanwhile.
 #
+# Not on trial is what is lost for reasons of its own, and by which anybody could close the way to all: a
+# packet with no hop left, and one whose answer would not leave where it came in.
+#
 # Those on the container's own bridge are left to the listener: its answers would not come back this way.
 #
 # The hooks that send on are of type nat, which see the first packet of a connection alone.
@@ -57,6 +60,7 @@ CHAINS = {
     ),
     "way4": (
         "",
+        "ip ttl < 2 return",
         "meta l4proto . th dport @gated "
         "iifname . ip saddr . ip daddr . meta l4proto . th dport != @let_in4 return",
         "iifname . meta l4proto . th dport != @passes jump trial4",
@@ -64,6 +68,7 @@ CHAINS = {
     ),
     "way6": (
         "",
+        "ip6 hoplimit < 2 return",
         "meta l4proto . th dport @gated "
         "iifname . ip6 saddr . ip6 daddr . meta l4proto . th dport != @let_in6 return",
         "iifname . meta l4proto . th dport != @passes jump trial6",
@@ -72,6 +77,7 @@ CHAINS = {
     "trial4": (
         "",
         "th dport . meta l4proto . ip daddr . ip saddr != @awake4 return",
+        "fib saddr . iif oif missing accept",
         "ip saddr . meta l4proto . th sport . th dport @tried4 "
         "add @closed { iifname . meta l4proto . th dport } accept",
         "add @tried4 { ip saddr . meta l4proto . th sport . th dport }",
@@ -79,6 +85,7 @@ CHAINS = {
     "trial6": (
         "",
         "th dport . meta l4proto . ip6 daddr . ip6 saddr != @awake6 return",
+        "fib saddr . iif oif missing accept",
         "ip6 saddr . meta l4proto . th sport . th dport @tried6 "
         "add @closed { iifname . meta l4proto . th dport } accept",
         "add @tried6 { ip6 saddr . meta l4proto . th sport . th dport }",
