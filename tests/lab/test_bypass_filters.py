@@ -14,7 +14,7 @@ import pytest
 from lab import Lab
 from lab.client import Client
 from tests.lab.bypassing import Bypassed, wakes
-from tests.lab.visits import visit
+from tests.lab.visits import Guest, visit
 from tests.lab.waiting import eventually
 
 AGAIN = 2.5  # seconds in which a client sends its first packet twice
@@ -90,3 +90,29 @@ def test_a_forged_sender_closes_nothing(bypassed: Bypassed, outside: Client) -> 
             syn = syn[:16] + struct.pack(">H", ~(total + (total >> 16)) & 0xFFFF) + syn[18:]
             forger.sendto(head + syn, (outside.host4, 0))
     assert visit(outside).seen_as == outside.own4
+
+
+def relayed_after_a_flush(client: Client) -> Guest:
+    """One who came before the table was made anew, which takes up to two seconds, or nearly none."""
+    for _ in range(20):
+        client.lab.run(["nft", "flush", "ruleset"])
+        guest = Guest(client)
+        if guest.seen_as != client.own4:
+            return guest
+        guest.leave()
+    raise AssertionError("the table was always there at once")
+
+
+def test_who_came_while_all_rules_were_flushed_stays_where_they_are(
+    bypassed: Bypassed, outside: Client
+) -> None:
+    """The kernel tracks nothing then, and takes what they say next for a new connection."""
+    web = bypassed()
+    wakes(web, outside)
+    docker = outside.lab.run(["nft", "list", "ruleset"]).stdout
+    try:
+        with relayed_after_a_flush(outside) as relayed:
+            eventually("it goes past the proxy", lambda: visit(outside).seen_as == outside.own4)
+            assert relayed.is_answered()
+    finally:
+        outside.lab.run(["sh", "-c", "nft flush ruleset; nft -f -"], input=docker)

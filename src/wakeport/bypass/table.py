@@ -47,11 +47,15 @@ SETS = {
 #
 # Those on the container's own bridge are left to the listener: its answers would not come back this way.
 #
+# What is not the first packet of a connection, but looks so to a kernel that has not tracked it until now, is
+# left alone as well: somebody may have come while all rules were flushed, or before this table was made.
+#
 # The hooks that send on are of type nat, which see the first packet of a connection alone.
 CHAINS = {
     "prerouting": (
         "type nat hook prerouting priority dstnat - 10",
         "meta l4proto . th dport != @ports return",
+        "tcp flags & (fin | syn | rst | ack) != syn return",
         "fib daddr type != local return",
         "iifname @bridges return",
         "iifname . meta l4proto . th dport @closed return",
