@@ -17,4 +17,12 @@ UNHEARD: Final = (
     'they say next: nobody hears it there. Leave doze out, or busy.connections at "open"'
 )
 
+# The kernel is told each of them for each listener, every other second: 10 ms for 100, and the square of that
+# for more (measured).
+NETWORKS_MAX: Final = 100
+TOO_MANY: Final = (
+    f"the kernel is told every other second from where clients may come: {NETWORKS_MAX} networks of allow at "
+    "most, divided by the number of ports"
+)
+
 REFUSED_OF_LISTENER: Final = {"send_proxy": _UNSEEN, "accept_proxy": _UNSEEN}

@@ -129,6 +129,9 @@ class Service(PerConnection, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f".bypass: {bypass_settings.NO_PORT}")
         if self.busy.connections != OPEN and (self.busy.silent != "stop" or self.doze.seconds < float("inf")):
             raise ValueError(f".bypass: {bypass_settings.UNHEARD}")
+        ports = sum(bool(one.on.port) for one in self.listener)
+        if len(self.allow) * ports > bypass_settings.NETWORKS_MAX:
+            raise ValueError(f".bypass: {bypass_settings.TOO_MANY}")
         for index, one in enumerate(self.listener):
             for key, reason in bypass_settings.REFUSED_OF_LISTENER.items():
                 if getattr(one, key) != listener.DEFAULTS[key]:

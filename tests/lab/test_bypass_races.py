@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +93,34 @@ def test_without_a_supervisor_the_listener_has_the_port_again(bypassed: Bypassed
     finally:
         web.drop_in(web.units.supervisor, "")
         web.drop_in(web.units.proxy, "")
+
+
+def test_who_left_while_a_person_had_it_frozen_keeps_it_awake_no_more(
+    bypassed: Bypassed, outside: Client
+) -> None:
+    """Nobody looked at who was connected past the proxy any more, once that was closed."""
+    web = bypassed(idle="5s")
+    wakes(web, outside)
+    with Guest(outside) as guest:
+        assert guest.seen_as == outside.own4
+        eventually("it is named", lambda: guest.address in str(web.status["leases"]))
+        web.frozen_by_a_person()
+        # A reset: what is frozen cannot end its half.
+        guest.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    web.falls_asleep()
+
+
+def test_a_newer_self_with_other_networks_opens_at_once(bypassed: Bypassed, outside: Client) -> None:
+    """What its older self had put in was in its way until it ended."""
+    web = bypassed()
+    wakes(web, outside)
+    since = time.time()
+    path = web.home.configuration / "web.toml"
+    path.write_text('allow = ["10.99.0.0/24"]\n' + path.read_text())
+    web.lab.run(["wakeport", "apply", "web"])
+    eventually("it goes past the proxy", lambda: visit(outside).seen_as == outside.own4)
+    told = web.lab.run(["journalctl", "--output=cat", f"--since=@{since:.0f}", "-u", web.units.supervisor])
+    assert "the kernel refuses" not in told.stdout
 
 
 def leads_to(web: Service, address: str) -> bool:

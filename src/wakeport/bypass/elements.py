@@ -77,7 +77,7 @@ class Way:
 
 
 def bridge(name: str) -> Element:
-    return Element("bridges", name.encode().ljust(INTERFACE, b"\0"), GUARDS_LAST)
+    return Element("bridges", name.encode("latin-1").ljust(INTERFACE, b"\0"), GUARDS_LAST)
 
 
 def packed(address: str) -> bytes:

@@ -98,13 +98,16 @@ def count_bytes() -> None:
 
 def _of(kernel: Netfilter, ways: Ways) -> list[tuple[Way, Flow]]:
     asked: dict[tuple[Target, int], list[Flow]] = {}
-    found = []
+    found, seen = [], set()
     for way, targets in ways.items():
         for target in targets:
             key = (target, way.protocol)
             if key not in asked:  # several listeners may lead to one target
                 asked[key] = conntrack.flows(kernel, *target, way.protocol)
-            found += [(way, flow) for flow in asked[key] if flow.port == way.port]
+            for flow in asked[key]:
+                if flow.port == way.port and flow.key not in seen:
+                    seen.add(flow.key)  # several may have the same port, at different addresses
+                    found.append((way, flow))
     return found
 
 

@@ -14,9 +14,10 @@ from wakeport.netlink.nftables import Element, base_chains, change, counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 LOOPBACK = ("127.", "::1")
+AT_ONCE = 100  # elements
 
 
 class Passage:
@@ -34,6 +35,7 @@ class Passage:
         self.before: Ways = {}
         self.bridges: set[str] = set()
         self.elements: list[Element] = []
+        self.is_in = False
         self.gated_by = ""
         if least:
             count_bytes()
@@ -60,15 +62,20 @@ class Passage:
         sets = ("ports", "gated") if self.gated_by else ("ports",)
         guards = [way.guard(set_) for set_ in sets for way in guarded]
         wanted = [*guards, *map(bridge, sorted(self.bridges)), *self.elements]
-        try:
-            change(self.kernel, TABLE, wanted, wanted)
-        except FileNotFoundError:
-            # Some of it, or all, was not there to be taken out.
-            self._take_out(wanted)
-            change(self.kernel, TABLE, [], wanted)
+        for some in _pieces(wanted):
+            try:
+                if not self.is_in:
+                    change(self.kernel, TABLE, [], some)
+                change(self.kernel, TABLE, some, some)
+            except FileNotFoundError:
+                # Some of it was not there to be taken out. What others rely on too is never away.
+                change(self.kernel, TABLE, [], some)
+                change(self.kernel, TABLE, some, some)
+        self.is_in = True
 
     def close(self) -> None:
         """Send nobody on any more. Those who are on their way go on; what guards others ends by itself."""
+        self.is_in = False
         self._take_out(self.elements)
 
     def succeed(self, targets: Mapping[str, Sequence[Target]]) -> None:
@@ -83,21 +90,30 @@ class Passage:
         forget(self.kernel, self.before, unanswered)
 
     def _take_out(self, elements: list[Element]) -> None:
-        for element in elements:
+        for some in _pieces([one for one in elements if self._counted(one) is not None]):
             try:
-                change(self.kernel, TABLE, [element], [])
+                change(self.kernel, TABLE, some, [])
             except FileNotFoundError:
-                continue
+                for element in some:
+                    self._take_one_out(element)
+
+    def _take_one_out(self, element: Element) -> None:
+        """Unless it has just ended by itself."""
+        try:
+            change(self.kernel, TABLE, [element], [])
+        except FileNotFoundError:
+            return
+
+    def _counted(self, element: Element) -> int | None:
+        """None where it is not there."""
+        try:
+            return counted(self.kernel, TABLE, element)
+        except FileNotFoundError:
+            return None
 
     def came(self) -> int:
         """How many connections were sent on since it was last renewed."""
-        found = 0
-        for element in self.elements:
-            try:
-                found += counted(self.kernel, TABLE, element)
-            except FileNotFoundError:
-                continue
-        return found
+        return sum(self._counted(element) or 0 for element in self.elements)
 
     def look(self) -> None:
         """At those who are on it, see `flows`."""
@@ -112,3 +128,8 @@ class Passage:
     def forget_idle(self) -> None:
         """What comes next over flows of UDP that the container sees as ended begins a new one."""
         forget(self.kernel, self.targets, idle)
+
+
+def _pieces(elements: list[Element]) -> Iterator[list[Element]]:
+    for at in range(0, len(elements), AT_ONCE):
+        yield elements[at : at + AT_ONCE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from wakeport.bypass.table import TABLE
 from wakeport.netlink.messages import FOUR, INET, SIX
 from wakeport.netlink.nftables import Chain
 
@@ -15,6 +16,7 @@ OURS = -110  # the priority of our own chain, see table.py
 PREROUTING, INPUT = 0, 1  # NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN
 
 OLD_TABLES = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")  # those of iptables-legacy(8)
+NAMES = "latin-1"  # of interfaces: any bytes, as they are
 FILTERING = ("filter", "mangle", "security")
 
 
@@ -27,9 +29,9 @@ def filtered_by(chains: Iterable[Chain], old: Iterable[str]) -> str:
     for chain in chains:
         behind_ours = chain.hook == PREROUTING and chain.priority > OURS
         if (
-            (chain.hook == INPUT or behind_ours)
+            (chain.hook == INPUT or (behind_ours and chain.kind != "nat"))
             and chain.family in (INET, FOUR, SIX)
-            and chain.kind != "nat"
+            and chain.table != TABLE
             and (chain.rules or chain.drops)
         ):
             return f"{chain.table} {chain.name}"
@@ -54,7 +56,7 @@ def interface_to(address: bytes) -> str:
     """By which interface an address is reached; empty where it is not, or only by way of others."""
     four = len(address) == 4
     try:
-        with open(f"/proc/net/{'route' if four else 'ipv6_route'}", encoding="ascii") as file:
+        with open(f"/proc/net/{'route' if four else 'ipv6_route'}", encoding=NAMES) as file:
             table = file.read()
     except OSError:
         return ""

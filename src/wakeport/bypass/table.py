@@ -22,8 +22,8 @@ SETS = {
     "set ports": "typeof meta l4proto . th dport; flags timeout",
     "set gated": "typeof meta l4proto . th dport; flags timeout",
     "set bridges": "typeof iifname; flags timeout",
-    "set let_in4": f"typeof iifname . ip saddr . meta l4proto . th dport; {LEARNED} 10s",
-    "set let_in6": f"typeof iifname . ip6 saddr . meta l4proto . th dport; {LEARNED} 10s",
+    "set let_in4": f"typeof iifname . ip saddr . ip daddr . meta l4proto . th dport; {LEARNED} 10s",
+    "set let_in6": f"typeof iifname . ip6 saddr . ip6 daddr . meta l4proto . th dport; {LEARNED} 10s",
     "set tried4": f"typeof ip saddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
     "set tried6": f"typeof ip6 saddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
     "set passes": f"typeof iifname . meta l4proto . th dport; {LEARNED} 10s",
@@ -34,19 +34,28 @@ SETS = {
 # the traffic in is learned of the traffic itself:
 #
 # INPUT no longer sees what is sent on. Where anything filters there, a port is `gated`: only those are sent
-# on whom the filters have let in a moment ago, which the chain "input" sees, since it comes behind them.
+# on whom the filters have let in a moment ago, at the same address. The chain "input" sees that, since it
+# comes behind all of them; one of type nat would not, those are called at 100 whatever they say.
 #
 # FORWARD may drop what is sent on. While it has not been seen to let it pass, a connection is on trial: noted
 # in `tried`, and if it comes through, the chain "postrouting" notes that it `passes`. If the same first
 # packet comes again, it did not: then it goes to the listener, as everything after it for a while (`closed`).
+# So that it comes again, the chain "output" keeps the word to itself with which FORWARD rejects it meanwhile.
+#
+# Not on trial is what is lost for reasons of its own, and by which anybody could close the way to all: a
+# packet with no hop left, and one whose answer would not leave where it came in.
 #
 # Those on the container's own bridge are left to the listener: its answers would not come back this way.
 #
-# All hooks are of type nat, which see the first packet of a connection alone.
+# What is not the first packet of a connection, but looks so to a kernel that has not tracked it until now, is
+# left alone as well: somebody may have come while all rules were flushed, or before this table was made.
+#
+# The hooks that send on are of type nat, which see the first packet of a connection alone.
 CHAINS = {
     "prerouting": (
         "type nat hook prerouting priority dstnat - 10",
         "meta l4proto . th dport != @ports return",
+        "tcp flags & (fin | syn | rst | ack) != syn return",
         "fib daddr type != local return",
         "iifname @bridges return",
         "iifname . meta l4proto . th dport @closed return",
@@ -55,19 +64,24 @@ CHAINS = {
     ),
     "way4": (
         "",
-        "meta l4proto . th dport @gated iifname . ip saddr . meta l4proto . th dport != @let_in4 return",
+        "ip ttl < 2 return",
+        "meta l4proto . th dport @gated "
+        "iifname . ip saddr . ip daddr . meta l4proto . th dport != @let_in4 return",
         "iifname . meta l4proto . th dport != @passes jump trial4",
         "meta l4proto { tcp, udp } dnat ip to th dport . meta l4proto . ip daddr . ip saddr map @awake4",
     ),
     "way6": (
         "",
-        "meta l4proto . th dport @gated iifname . ip6 saddr . meta l4proto . th dport != @let_in6 return",
+        "ip6 hoplimit < 2 return",
+        "meta l4proto . th dport @gated "
+        "iifname . ip6 saddr . ip6 daddr . meta l4proto . th dport != @let_in6 return",
         "iifname . meta l4proto . th dport != @passes jump trial6",
         "meta l4proto { tcp, udp } dnat ip6 to th dport . meta l4proto . ip6 daddr . ip6 saddr map @awake6",
     ),
     "trial4": (
         "",
         "th dport . meta l4proto . ip daddr . ip saddr != @awake4 return",
+        "fib saddr . iif oif missing accept",
         "ip saddr . meta l4proto . th sport . th dport @tried4 "
         "add @closed { iifname . meta l4proto . th dport } accept",
         "add @tried4 { ip saddr . meta l4proto . th sport . th dport }",
@@ -75,19 +89,28 @@ CHAINS = {
     "trial6": (
         "",
         "th dport . meta l4proto . ip6 daddr . ip6 saddr != @awake6 return",
+        "fib saddr . iif oif missing accept",
         "ip6 saddr . meta l4proto . th sport . th dport @tried6 "
         "add @closed { iifname . meta l4proto . th dport } accept",
         "add @tried6 { ip6 saddr . meta l4proto . th sport . th dport }",
     ),
     "input": (
-        "type nat hook input priority 100",
-        "meta l4proto . th dport @gated update @let_in4 { iifname . ip saddr . meta l4proto . th dport }",
-        "meta l4proto . th dport @gated update @let_in6 { iifname . ip6 saddr . meta l4proto . th dport }",
+        "type filter hook input priority 2147483646",
+        "ct state new meta l4proto . th dport @gated "
+        "update @let_in4 { iifname . ip saddr . ip daddr . meta l4proto . th dport }",
+        "ct state new meta l4proto . th dport @gated "
+        "update @let_in6 { iifname . ip6 saddr . ip6 daddr . meta l4proto . th dport }",
     ),
     "postrouting": (
         "type nat hook postrouting priority srcnat - 10",
         "meta l4proto { tcp, udp } meta l4proto . ct original proto-dst @ports ct status dnat "
         "update @passes { iifname . meta l4proto . ct original proto-dst }",
+    ),
+    "output": (
+        "type filter hook output priority 0",
+        "meta l4proto { tcp, icmp, ipv6-icmp } ct status & (dnat | confirmed) == dnat "
+        "ct original protocol . ct original proto-dst @ports "
+        "oifname . ct original protocol . ct original proto-dst != @passes drop",
     ),
 }
 

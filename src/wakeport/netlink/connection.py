@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 
@@ -46,7 +45,7 @@ class Netfilter:
             for kind, sequence, body in self._receive():
                 if kind != ERROR:
                     continue
-                code = CODE.unpack_from(body)[0]
+                code = _code(body)
                 first = first or (_error(code) if code else None)
                 # A batch that fails as a whole is answered at its begin alone.
                 done = done or sequence == acknowledged or bool(code)
@@ -63,17 +62,14 @@ class Netfilter:
                 if kind == DONE:
                     return answers
                 if kind == ERROR:
-                    if code := CODE.unpack_from(body)[0]:
+                    if code := _code(body):
                         self._drain()
                         raise _error(code)
                     return answers
                 answers.append(body)
 
     def _receive(self) -> list[tuple[int, int, bytes]]:
-        try:
-            return list(messages(self.kernel.recv(RECEIVE)))
-        except Malformed as problem:
-            raise OSError(errno.EBADMSG, str(problem)) from problem
+        return list(messages(self.kernel.recv(RECEIVE)))
 
     def _drain(self) -> None:
         """Leave no answer for the next question."""
@@ -82,6 +78,12 @@ class Netfilter:
                 self.kernel.recv(RECEIVE, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
+
+
+def _code(body: bytes) -> int:
+    if len(body) < CODE.size:
+        raise Malformed("an answer without its code")
+    return int(CODE.unpack_from(body)[0])
 
 
 def _error(code: int) -> OSError:

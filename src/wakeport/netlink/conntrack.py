@@ -20,6 +20,7 @@ from wakeport.netlink.messages import (
     U32,
     U64,
     Attributes,
+    Malformed,
     attribute,
     attributes,
     family_body,
@@ -138,6 +139,8 @@ def _wanted(address: str, port: int, protocol: int) -> tuple[int, list[bytes]]:
 def _address(family: int, packed: bytes | None) -> str:
     if packed is None:
         return ""
+    if len(packed) != (16 if family == SIX else 4):
+        raise Malformed(f"an address of {len(packed)} bytes")
     return socket.inet_ntop(socket.AF_INET6 if family == SIX else socket.AF_INET, packed)
 
 

@@ -6,6 +6,7 @@ in the network's (linux/netlink.h, linux/netfilter/nfnetlink.h).
 
 from __future__ import annotations
 
+import errno
 import struct
 
 TYPE_CHECKING = False
@@ -33,8 +34,11 @@ U8, U16, U32, U64 = (struct.Struct(kind) for kind in (">B", ">H", ">I", ">Q"))
 Attributes = dict[int, bytes]
 
 
-class Malformed(ValueError):
-    """Not a message of netlink."""
+class Malformed(OSError):
+    """Not a message of netlink: an answer that nobody can make use of, as if the kernel had refused."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EBADMSG, why)
 
 
 def attribute(kind: int, value: bytes) -> bytes:

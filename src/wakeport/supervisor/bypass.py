@@ -32,12 +32,14 @@ TRY_AGAIN_AFTER = 30.0  # seconds until nft is run again that has failed
 
 # Seconds between two looks at all connections of the machine, 10 ms each: a part of what is waited for.
 LOOK_EVERY_LEAST, LOOK_EVERY_MOST, TENTH = RENEW_EVERY_LEAST, 10.0, 10
+LOOK_ANYWAY_EVERY = 60.0  # seconds, where nobody was connected, and nobody has come since
 
 WHO = "bypass"  # in status.json, among those who hold leases
 
 
 class Bypass:
-    """`busy` as of the last look: somebody is connected past the proxy, or was since then.
+    """`busy` as of the last look: somebody is connected past the proxy, or was since then. So it is as well
+    where the kernel does not tell: who cannot be seen is not to be cut off.
 
     `on_change()` is called where that, or who it is, is new.
     """
@@ -51,8 +53,9 @@ class Bypass:
         self.is_open = False
         self.is_over = False  # not wanted any more, and somebody is on it
         self.busy = False
+        self.has_come = False  # somebody, before the way was closed
         self.since = 0.0  # seconds since 1970
-        self.looked_at = 0.0  # monotonic, as the next
+        self.looked_at = -LOOK_ANYWAY_EVERY  # monotonic, as the next
         self.made_at = -TRY_AGAIN_AFTER
         self.why_closed = ""
         self.timer: Timer | None = None
@@ -98,6 +101,7 @@ class Bypass:
         if self.is_over:
             self._see_off()
         elif self.passage is not None and not self.is_open:
+            self._put_off()
             self.is_open = True
             self._renew()
 
@@ -106,17 +110,23 @@ class Bypass:
         if self.passage is None or not self.is_open:
             return
         self._put_off()
-        self.is_open = False
+        self.is_open, self.has_come = False, True
         try:
-            self.busy = bool(self.passage.came())
-            self.passage.close()
+            self.has_come = bool(self.passage.came())
         except OSError as error:
             self._complain(error)
+        try:
+            self.passage.close()
+        except OSError as error:
+            self.has_come = True
+            self._complain(error)
+        if self.busy:
+            self._look_until_they_left()
 
     def last_look(self) -> bool:
         """Close it; whether anybody is connected past the proxy, or was since the look before."""
         self.close()
-        came = self.busy
+        came, self.has_come = self.has_come, False
         self.look()
         self.busy = self.busy or came
         return self.busy
@@ -129,16 +139,17 @@ class Bypass:
         before = self.passage.flows.clients
         try:
             self.passage.look()
+            self.busy = bool(self.passage.flows.clients)
         except OSError as error:
+            self.busy = True
             self._complain(error)
-        clients = self.passage.flows.clients
         self.since = self.since if before else time.time()
-        self.busy = bool(clients)
         return self.busy
 
     def end(self) -> None:
         """Close it to a container that has ended: also who was connected comes to the listener next."""
         self.close()
+        self._put_off()
         self.busy = False
         if self.passage is not None:
             try:
@@ -206,12 +217,19 @@ class Bypass:
         except OSError as error:
             came = 0
             self._complain(error)
+        # None is connected who has not come, but for one who came in the moment of a renewal.
+        some = came or self.busy or self.passage.flows.silent
+        if now() - self.looked_at >= (self.look_every if some else LOOK_ANYWAY_EVERY):
+            self.look()
         self.busy = self.busy or bool(came)
-        # Where nobody was connected, and nobody has come, nobody is: what the kernel is asked takes its time.
-        somebody = self.busy or self.passage.flows.silent
-        if somebody and now() - self.looked_at >= self.look_every:
-            self.busy = self.look() or bool(came)
         if before != (self.busy, self.passage.flows.clients, self.facts()):
+            self.on_change()
+
+    def _look_until_they_left(self) -> None:
+        """While a person has it frozen, nobody else looks at who was connected when that began."""
+        self.timer = self.loop.call_in(self.look_every, self._look_until_they_left)
+        if now() - self.looked_at >= self.look_every and not self.look():
+            self._put_off()
             self.on_change()
 
     async def _make_table(self) -> None:

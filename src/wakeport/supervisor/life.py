@@ -307,6 +307,7 @@ class Life:
         # It comes up with them held, as at any start: a stop must not kill it before it can hear one.
         self.loop.hold_signals()
         if not self.told_to_stop.done:
+            # The newer version may have other listeners and networks, which would get into the way of these.
             self.bypass.close()
             handover = Handover(
                 self.awake_since,
@@ -320,7 +321,8 @@ class Life:
             )
             problem = exec_successor(self.options.state, self.lease_fd, handover)
             say(f"the newer version cannot be started, going on with this one: {problem}")
-            self.bypass.open()
+            if not self.doze.is_frozen:
+                self.bypass.open()
         self.loop.release_signals()
 
     async def _resume(self, handover: Handover) -> Awake:
