@@ -25,6 +25,8 @@ async def talk(reader, writer):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
+    except OSError:
+        pass  # it hung up in the middle
     finally:
         writer.close()
 
