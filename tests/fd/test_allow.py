@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.fd.manager import Manager
 from tests.fd.test_proxy_header import from_source
 from tests.fd.test_threshold import nobody_asked
 from wakeport.proxy.admission.proxy_header import encode
+from wakeport.proxy.linger import RELEASE_AFTER
 
 # Clients of loopback come from 127.0.0.1 unless they say otherwise, and so from an address that is allowed.
 ALLOW = "allow=127.0.0.0/30"
@@ -197,3 +199,34 @@ def test_words_that_make_no_sense_end_the_proxy_at_once(house: House) -> None:
     proxy = house.proxy("allow=example.org")
     assert proxy.wait() == 1
     assert b"systemctl cat" in proxy.said
+
+
+def test_whom_nobody_may_introduce_keeps_nothing_awake(house: House) -> None:
+    """Each of them began the silence anew, in which the lease is given up."""
+    target = house.target()
+    house.proxy("accept_proxy=127.0.0.0/30", "doze=yes")
+    client = house.client(say=HEADER + REQUEST)
+    lease = house.lease.accept()
+    lease.awake(target.port)
+    assert client.recv(100) == REQUEST
+    client.close()
+    with knocking(house):
+        lease.hear_until(lambda said: said.get("busy") is False)
+
+
+@contextlib.contextmanager
+def knocking(house: House) -> Iterator[None]:
+    """They come and come, as long as the block runs, more often than any silence is long."""
+    over = threading.Event()
+
+    def knock() -> None:
+        while not over.wait(RELEASE_AFTER / 10):
+            knocks(house)
+
+    thread = threading.Thread(target=knock)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -30,7 +30,8 @@ class Linger:
         self.timer: Timer | None = None
 
     def nobody(self) -> None:
-        self.since = now()
+        """Also of who was sent away at once: the silence goes on then."""
+        self.since = now() if self.since is None else self.since
         if self.timer is not None and self.timer.when > self.since + RELEASE_AFTER:
             # Set for the end of an earlier silence, it would keep the container awake until then.
             self.timer.cancel()

@@ -92,8 +92,9 @@ class Proxy:
     def receive(self, client: Client) -> None:
         """A listener asks more of its clients: whom they come from, or to show that they may wake."""
         assert self.entrance is not None
-        self.linger.somebody()
         self.entrance.admit(client)
+        if not self.entrance.is_empty:
+            self.linger.somebody()
         self.release_if_only_judged()
 
     def admit(self, client: Client) -> None:
