@@ -189,7 +189,8 @@ def _closed(nftables: Nftables) -> list[tuple[str, str, int, float]]:
 
 def _dropping() -> str:
     """Whose policy that may be, as far as chains alone tell it."""
-    policies = [f"{one.table} {one.name}" for one in _chains() if one.hook == HOOK and one.drops]
+    dropping = [f"{one.table} {one.name}" for one in _chains() if one.hook == HOOK and one.drops]
+    policies = dict.fromkeys(dropping)  # IPv4 and IPv6 have their own, of the same names
     return f" ({' and '.join(policies)}, policy drop)" if policies else ""
 
 
