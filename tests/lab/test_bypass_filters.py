@@ -106,6 +106,24 @@ def test_a_forged_sender_closes_nothing(bypassed: Bypassed, outside: Client) -> 
     assert visit(outside).seen_as == outside.own4
 
 
+def test_a_container_that_answers_by_another_network_is_relayed_to(
+    bypassed: Bypassed, outside: Client
+) -> None:
+    """It is reached by its last network, and its default route is by the first."""
+    for network in ("last", "first"):
+        outside.lab.docker("network", "create", network)
+    web = bypassed(create=["--network=last"])
+    outside.lab.docker("network", "connect", "first", "web")
+    outside.lab.run(["sysctl", "-q", "net.ipv4.conf.all.rp_filter=1"])
+    try:
+        wakes(web, outside)
+        one = visit(outside)
+        assert not one.error, one
+        assert one.seen_as != outside.own4
+    finally:
+        outside.lab.run(["sysctl", "-q", "net.ipv4.conf.all.rp_filter=0"])
+
+
 def relayed_after_a_flush(client: Client) -> Guest:
     """One who came before the table was made anew, which takes up to two seconds, or nearly none."""
     for _ in range(20):

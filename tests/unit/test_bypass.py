@@ -117,6 +117,11 @@ def test_the_bridge_is_that_of_the_narrowest_route(address: str, interface: str)
     assert surroundings.interface_four(ROUTES, packed(address)) == interface
 
 
+def test_what_is_reached_by_another_interface_is_the_rest() -> None:
+    assert surroundings.default_four(ROUTES) == "eth0"
+    assert surroundings.default_four(ROUTES.replace("eth0\t00000000", "eth0\t0000010A")) == ""
+
+
 def test_an_interface_may_be_called_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its name is bytes, and ends no supervisor."""
     routes = tmp_path / "route"
