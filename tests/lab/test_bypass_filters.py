@@ -14,7 +14,7 @@ import pytest
 from lab import Lab
 from lab.client import Client
 from tests.lab.bypassing import Bypassed, wakes
-from tests.lab.visits import Guest, visit
+from tests.lab.visits import Guest, visit, visitors
 from tests.lab.waiting import eventually
 
 AGAIN = 2.5  # seconds in which a client sends its first packet twice
@@ -50,6 +50,20 @@ def test_who_is_let_in_at_one_address_is_not_at_another(bypassed: Bypassed, outs
             wakes(bypassed(), outside)
             eventually("it goes past the proxy", lambda: visit(outside).seen_as == outside.own4)
             assert visit(outside, AGAIN, second.host4).error == "timed out"
+
+
+def test_what_passes_at_one_address_may_be_dropped_at_another(bypassed: Bypassed, outside: Client) -> None:
+    """As of two services with one port, in networks of which FORWARD lets one be reached alone."""
+    with Client(outside.lab, "second", 98) as second:
+        dropped = f"ct original ip daddr {second.host4} drop"
+        with rule(outside.lab, "filter hook forward priority -10", dropped):
+            wakes(bypassed(), outside)
+            with visitors(outside, every=0.5) as passing:
+                there = visit(outside, 20, second.host4)
+            assert not there.error, there
+            assert there.seen_as != outside.own4
+            assert {one.error for one in passing} == {""}
+            assert visit(outside).seen_as == outside.own4
 
 
 @pytest.mark.parametrize("chain", ["filter hook input priority 200", "nat hook input priority 50"])
@@ -90,6 +104,24 @@ def test_a_forged_sender_closes_nothing(bypassed: Bypassed, outside: Client) -> 
             syn = syn[:16] + struct.pack(">H", ~(total + (total >> 16)) & 0xFFFF) + syn[18:]
             forger.sendto(head + syn, (outside.host4, 0))
     assert visit(outside).seen_as == outside.own4
+
+
+def test_a_container_that_answers_by_another_network_is_relayed_to(
+    bypassed: Bypassed, outside: Client
+) -> None:
+    """It is reached by its last network, and its default route is by the first."""
+    for network in ("last", "first"):
+        outside.lab.docker("network", "create", network)
+    web = bypassed(create=["--network=last"])
+    outside.lab.docker("network", "connect", "first", "web")
+    outside.lab.run(["sysctl", "-q", "net.ipv4.conf.all.rp_filter=1"])
+    try:
+        wakes(web, outside)
+        one = visit(outside)
+        assert not one.error, one
+        assert one.seen_as != outside.own4
+    finally:
+        outside.lab.run(["sysctl", "-q", "net.ipv4.conf.all.rp_filter=0"])
 
 
 def relayed_after_a_flush(client: Client) -> Guest:

@@ -69,7 +69,8 @@ def test_a_killed_supervisor_loses_nobody(bypassed: Bypassed, outside: Client) -
         assert guest.seen_as == outside.own4
         with visitors(outside, every=0.05) as visits:
             for turn in range(rounds(2, full=10)):
-                assert web.kill(web.units.supervisor)
+                # It counts as started anew before it is there.
+                eventually("it is killed", lambda: web.kill(web.units.supervisor))
                 eventually("it is back", partial(_restarted, web, turn))
                 web.reaches("awake")
                 assert visit(outside).container == name

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from wakeport.bypass import flows, surroundings
 from wakeport.bypass.elements import Way, bridge, packed, sources
 from wakeport.bypass.flows import Meter
+from wakeport.errors import BadInput
 from wakeport.netlink import conntrack
 from wakeport.netlink.messages import INET
 from wakeport.netlink.nftables import Chain
+from wakeport.service import build
 
 FILTER = {"family": INET, "hook": 1, "priority": 0, "kind": "filter", "table": "filter", "name": "INPUT"}
 
@@ -115,6 +117,11 @@ def test_the_bridge_is_that_of_the_narrowest_route(address: str, interface: str)
     assert surroundings.interface_four(ROUTES, packed(address)) == interface
 
 
+def test_what_is_reached_by_another_interface_is_the_rest() -> None:
+    assert surroundings.default_four(ROUTES) == "eth0"
+    assert surroundings.default_four(ROUTES.replace("eth0\t00000000", "eth0\t0000010A")) == ""
+
+
 def test_an_interface_may_be_called_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its name is bytes, and ends no supervisor."""
     routes = tmp_path / "route"
@@ -172,3 +179,17 @@ def test_what_passes_in_a_window_is_never_counted_too_low(steps: list[int], leas
 
 def test_where_nobody_counts_a_connection_is_used() -> None:
     assert Meter(0.0).is_used(None, 1e6, 1, 10.0)
+
+
+@pytest.mark.parametrize(("ports", "networks", "fits"), [(1, 100, True), (1, 101, False), (2, 51, False)])
+def test_no_more_networks_than_the_kernel_is_quickly_told(ports: int, networks: int, fits: bool) -> None:
+    settings = {
+        "bypass": True,
+        "allow": [f"10.0.{number}.0/24" for number in range(networks)],
+        "listener": [{"on": str(80 + number)} for number in range(ports)],
+    }
+    if fits:
+        assert build("web", settings).bypass
+    else:
+        with pytest.raises(BadInput, match="100 networks"):
+            build("web", settings)

@@ -54,13 +54,48 @@ def old_tables() -> list[str]:
 
 def interface_to(address: bytes) -> str:
     """By which interface an address is reached; empty where it is not, or only by way of others."""
+    return _interface("/proc/net", address)
+
+
+def answers_from(pid: int, address: bytes) -> bool:
+    """Whether a container answers the world by the network in which it has that address, see proc(5).
+
+    In several, or in one that leads nowhere, it may not: what comes back by another bridge is dropped where
+    the machine is strict about that (rp_filter). `pid` is a process of it.
+    """
     four = len(address) == 4
+    by = _interface(f"/proc/{pid}/net", address)
+    return bool(by) and by == (default_four if four else default_six)(_routes(f"/proc/{pid}/net", four))
+
+
+def _interface(directory: str, address: bytes) -> str:
+    four = len(address) == 4
+    return (interface_four if four else interface_six)(_routes(directory, four), address)
+
+
+def _routes(directory: str, four: bool) -> str:
     try:
-        with open(f"/proc/net/{'route' if four else 'ipv6_route'}", encoding=NAMES) as file:
-            table = file.read()
+        with open(f"{directory}/{'route' if four else 'ipv6_route'}", encoding=NAMES) as file:
+            return file.read()
     except OSError:
         return ""
-    return (interface_four if four else interface_six)(table, address)
+
+
+def default_four(table: str) -> str:
+    """By which interface all else is reached; empty where it is not."""
+    for line in table.splitlines()[1:]:
+        interface, network, *_, mask = line.split()[:8]
+        if not int(network, 16) and not int(mask, 16):
+            return interface
+    return ""
+
+
+def default_six(table: str) -> str:
+    for line in table.splitlines():
+        columns = line.split()
+        if not int(columns[1], 16) and columns[9] != "lo":
+            return columns[9]
+    return ""
 
 
 def interface_four(table: str, address: bytes) -> str:

@@ -24,10 +24,12 @@ SETS = {
     "set bridges": "typeof iifname; flags timeout",
     "set let_in4": f"typeof iifname . ip saddr . ip daddr . meta l4proto . th dport; {LEARNED} 10s",
     "set let_in6": f"typeof iifname . ip6 saddr . ip6 daddr . meta l4proto . th dport; {LEARNED} 10s",
-    "set tried4": f"typeof ip saddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
-    "set tried6": f"typeof ip6 saddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
-    "set passes": f"typeof iifname . meta l4proto . th dport; {LEARNED} 10s",
-    "set closed": f"typeof iifname . meta l4proto . th dport; {LEARNED} 10m",
+    "set tried4": f"typeof ip saddr . ip daddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
+    "set tried6": f"typeof ip6 saddr . ip6 daddr . meta l4proto . th sport . th dport; {LEARNED} 5s",
+    "set passes4": f"typeof iifname . ip daddr . meta l4proto . th dport; {LEARNED} 10s",
+    "set passes6": f"typeof iifname . ip6 daddr . meta l4proto . th dport; {LEARNED} 10s",
+    "set closed4": f"typeof iifname . ip daddr . meta l4proto . th dport; {LEARNED} 10m",
+    "set closed6": f"typeof iifname . ip6 daddr . meta l4proto . th dport; {LEARNED} 10m",
 }
 
 # An accept of ours would not overrule what others drop, and nothing of theirs is touched. So whether they let
@@ -58,41 +60,42 @@ CHAINS = {
         "tcp flags & (fin | syn | rst | ack) != syn return",
         "fib daddr type != local return",
         "iifname @bridges return",
-        "iifname . meta l4proto . th dport @closed return",
         "meta nfproto ipv4 goto way4",
         "meta nfproto ipv6 goto way6",
     ),
     "way4": (
         "",
         "ip ttl < 2 return",
+        "iifname . ip daddr . meta l4proto . th dport @closed4 return",
         "meta l4proto . th dport @gated "
         "iifname . ip saddr . ip daddr . meta l4proto . th dport != @let_in4 return",
-        "iifname . meta l4proto . th dport != @passes jump trial4",
+        "iifname . ip daddr . meta l4proto . th dport != @passes4 jump trial4",
         "meta l4proto { tcp, udp } dnat ip to th dport . meta l4proto . ip daddr . ip saddr map @awake4",
     ),
     "way6": (
         "",
         "ip6 hoplimit < 2 return",
+        "iifname . ip6 daddr . meta l4proto . th dport @closed6 return",
         "meta l4proto . th dport @gated "
         "iifname . ip6 saddr . ip6 daddr . meta l4proto . th dport != @let_in6 return",
-        "iifname . meta l4proto . th dport != @passes jump trial6",
+        "iifname . ip6 daddr . meta l4proto . th dport != @passes6 jump trial6",
         "meta l4proto { tcp, udp } dnat ip6 to th dport . meta l4proto . ip6 daddr . ip6 saddr map @awake6",
     ),
     "trial4": (
         "",
         "th dport . meta l4proto . ip daddr . ip saddr != @awake4 return",
         "fib saddr . iif oif missing accept",
-        "ip saddr . meta l4proto . th sport . th dport @tried4 "
-        "add @closed { iifname . meta l4proto . th dport } accept",
-        "add @tried4 { ip saddr . meta l4proto . th sport . th dport }",
+        "ip saddr . ip daddr . meta l4proto . th sport . th dport @tried4 "
+        "add @closed4 { iifname . ip daddr . meta l4proto . th dport } accept",
+        "add @tried4 { ip saddr . ip daddr . meta l4proto . th sport . th dport }",
     ),
     "trial6": (
         "",
         "th dport . meta l4proto . ip6 daddr . ip6 saddr != @awake6 return",
         "fib saddr . iif oif missing accept",
-        "ip6 saddr . meta l4proto . th sport . th dport @tried6 "
-        "add @closed { iifname . meta l4proto . th dport } accept",
-        "add @tried6 { ip6 saddr . meta l4proto . th sport . th dport }",
+        "ip6 saddr . ip6 daddr . meta l4proto . th sport . th dport @tried6 "
+        "add @closed6 { iifname . ip6 daddr . meta l4proto . th dport } accept",
+        "add @tried6 { ip6 saddr . ip6 daddr . meta l4proto . th sport . th dport }",
     ),
     "input": (
         "type filter hook input priority 2147483646",
@@ -104,13 +107,18 @@ CHAINS = {
     "postrouting": (
         "type nat hook postrouting priority srcnat - 10",
         "meta l4proto { tcp, udp } meta l4proto . ct original proto-dst @ports ct status dnat "
-        "update @passes { iifname . meta l4proto . ct original proto-dst }",
+        "update @passes4 { iifname . ct original ip daddr . meta l4proto . ct original proto-dst }",
+        "meta l4proto { tcp, udp } meta l4proto . ct original proto-dst @ports ct status dnat "
+        "update @passes6 { iifname . ct original ip6 daddr . meta l4proto . ct original proto-dst }",
     ),
     "output": (
         "type filter hook output priority 0",
-        "meta l4proto { tcp, icmp, ipv6-icmp } ct status & (dnat | confirmed) == dnat "
+        "meta l4proto { tcp, icmp } ct status & (dnat | confirmed) == dnat "
         "ct original protocol . ct original proto-dst @ports "
-        "oifname . ct original protocol . ct original proto-dst != @passes drop",
+        "oifname . ct original ip daddr . ct original protocol . ct original proto-dst != @passes4 drop",
+        "meta l4proto { tcp, ipv6-icmp } ct status & (dnat | confirmed) == dnat "
+        "ct original protocol . ct original proto-dst @ports "
+        "oifname . ct original ip6 daddr . ct original protocol . ct original proto-dst != @passes6 drop",
     ),
 }
 

@@ -274,7 +274,10 @@ def _ports(targets: Mapping[str, Target]) -> dict[str, list[tuple[str, int]]]:
 
 
 def _everywhere(awake: Awake) -> dict[str, list[tuple[str, int]]]:
-    """Also by IPv6 where it has such an address, and listens there."""
+    """Also by IPv6 where it has such an address, and listens there; never where it would not answer from."""
+    from wakeport.bypass.elements import packed
+    from wakeport.bypass.surroundings import answers_from
+
     found = _ports(awake.targets)
     container = awake.container
     if container.also_at:
@@ -286,4 +289,7 @@ def _everywhere(awake: Awake) -> dict[str, list[tuple[str, int]]]:
                     places.append(six)
             except OSError:
                 continue
-    return found
+    return {
+        key: [place for place in places if answers_from(container.pid, packed(place[0]))]
+        for key, places in found.items()
+    }
