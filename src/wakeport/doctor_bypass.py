@@ -33,6 +33,16 @@ LOOPBACKS: Final = ("127.", "::1")
 FILTERS: Final = ("IPAddressAllow", "IPAddressDeny")  # of systemd.resource-control(5)
 
 
+class Closed(NamedTuple):
+    """What the kernel has noted, see bypass/table.py; `left` is for how many seconds more."""
+
+    interface: str
+    address: str
+    protocol: str
+    port: int
+    left: float
+
+
 class Tried(NamedTuple):
     """One listener of a service: the way past the proxy, and its target as in "80/tcp"."""
 
@@ -135,7 +145,7 @@ def _forward(
     except Problem as problem:
         return [_untried(one, tried, f"could not be tried: {problem.fact}", problem.hint)]
     if passes:
-        return closed_yet(one, tried, _closed(nftables))
+        return closed_yet(one, tried, _closed(nftables, _closed_set(tried)))
     if not tried.awake and advice.let_forward and container.published.get(tried.key):
         return []  # its runtime opens that while it runs
     return [dropped(one, tried, _dropping(), advice.forward_chain, advice.let_forward)]
@@ -163,28 +173,35 @@ def dropped(one: Service, tried: Tried, by: str, chain: str, otherwise: str) -> 
     return Finding(one.name, fact, hint)
 
 
-def closed_yet(one: Service, tried: Tried, closed: list[tuple[str, str, int, float]]) -> list[Finding]:
+def closed_yet(one: Service, tried: Tried, closed: list[Closed]) -> list[Finding]:
     """By which interfaces its clients are still relayed, since FORWARD has dropped some a while ago."""
     found = []
-    for interface, protocol, port, left in closed:
+    for interface, address, protocol, port, left in closed:
         if (protocol, port) == (tried.way.protocol, tried.way.port):
             fact = (
                 f'FORWARD lets through again what goes past the proxy of "{tried.on}", but has dropped it '
-                f"before: who comes by {interface} is relayed for {max(1, round(left / 60))} min more"
+                f"before: who comes by {interface} to {address} is relayed for "
+                f"{max(1, round(left / 60))} min more"
             )
-            hint = f"at once: nft flush set inet {TABLE} closed"
+            hint = f"at once: nft flush set inet {TABLE} {_closed_set(tried)}"
             found.append(Finding(one.name, fact, hint, wrong=False))
     return found
 
 
-def _closed(nftables: Nftables) -> list[tuple[str, str, int, float]]:
-    """Interface, protocol, port, and the seconds that are left; see bypass/table.py."""
+def _closed_set(tried: Tried) -> str:
+    return f"closed{tried.way.family}"
+
+
+def _closed(nftables: Nftables, set_: str) -> list[Closed]:
     try:
-        [listed] = nftables.listed("set", "inet", TABLE, "closed")
+        [listed] = nftables.listed("set", "inet", TABLE, set_)
     except (Problem, ValueError):
         return []  # no service has been awake since the machine was booted
-    elements = (entry["elem"] for entry in listed["set"].get("elem", []))
-    return [(*one["val"]["concat"], float(one["expires"])) for one in elements]
+    found = []
+    for entry in listed["set"].get("elem", []):
+        interface, address, protocol, port = entry["elem"]["val"]["concat"]
+        found.append(Closed(interface, address, protocol, port, float(entry["elem"]["expires"])))
+    return found
 
 
 def _dropping() -> str:

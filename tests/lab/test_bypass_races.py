@@ -170,3 +170,11 @@ def test_when_docker_is_killed_the_listener_has_the_port(bypassed: Bypassed, out
     again = visit(outside)
     assert not again.error, again
     assert again.container == name
+
+
+def test_a_table_of_an_older_version_is_made_anew(bypassed: Bypassed, outside: Client) -> None:
+    web = bypassed()
+    older = "add table inet wakeport; add set inet wakeport let_in4 { type ipv4_addr; }"
+    web.lab.run(["nft", older])
+    wakes(web, outside)
+    assert visit(outside).seen_as == outside.own4

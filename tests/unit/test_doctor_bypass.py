@@ -75,9 +75,10 @@ def test_what_to_do_names_the_port_that_clients_ask_for() -> None:
 
 
 def test_a_port_that_is_still_closed_opens_by_itself() -> None:
-    closed = [("eth0", "tcp", 80, 290.0), ("eth0", "udp", 80, 600.0), ("eth0", "tcp", 81, 600.0)]
+    of_others = [("udp", 80, 600.0), ("tcp", 81, 600.0)]
+    closed = [doctor_bypass.Closed("eth0", "192.0.2.1", *one) for one in [("tcp", 80, 290.0), *of_others]]
     [found] = doctor_bypass.closed_yet(web(), TRIED, closed)
-    assert "by eth0 is relayed for 5 min more" in found.fact
+    assert "by eth0 to 192.0.2.1 is relayed for 5 min more" in found.fact
     assert not found.wrong
 
 

@@ -14,7 +14,7 @@ from wakeport.light.collections import deque
 from wakeport.loop import now
 from wakeport.netlink import conntrack
 from wakeport.netlink.connection import Netfilter
-from wakeport.netlink.conntrack import LIVE, SYN_SENT, Flow
+from wakeport.netlink.conntrack import ESTABLISHED, LIVE, SYN_SENT, Flow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +27,17 @@ PIECES = 16  # of a window: so much longer something may count
 
 
 class Flows:
-    """`clients` are those of the last look who need it, `silent` who else is connected, as texts."""
+    """`clients` are those of the last look who need it, `silent` who else is connected, as texts.
+
+    `quiet` is for how many seconds nothing had passed for each of the clients, None where that is not known.
+    """
 
     def __init__(self, least: int, window: float) -> None:
         self.least = least
         self.window = window
         self.meters: dict[bytes, Meter] = {}
         self.clients: list[str] = []
+        self.quiet: list[float | None] = []
         self.silent: list[str] = []
 
     def look(self, kernel: Netfilter, ways: Ways) -> None:
@@ -41,10 +45,15 @@ class Flows:
         found = [(way, flow) for way, flow in _of(kernel, ways) if _is_live(way, flow)]
         at, meters = now(), self.meters
         self.meters = {flow.key: meters.get(flow.key) or Meter(at) for _, flow in found}
-        self.clients, self.silent = [], []
+        self.clients, self.quiet, self.silent = [], [], []
+        established = _seconds("tcp_timeout_established") if found else 0.0
         for _, flow in found:
-            used = not self.least or self.meters[flow.key].is_used(flow.passed, at, self.least, self.window)
-            (self.clients if used else self.silent).append(_name(flow))
+            if not self.least or self.meters[flow.key].is_used(flow.passed, at, self.least, self.window):
+                self.clients.append(_name(flow))
+                is_open = flow.state == ESTABLISHED
+                self.quiet.append(max(0.0, established - flow.left) if is_open else None)
+            else:
+                self.silent.append(_name(flow))
 
 
 def forget(kernel: Netfilter, ways: Ways, which: Callable[[Way, Flow], bool]) -> None:

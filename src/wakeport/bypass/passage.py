@@ -8,7 +8,7 @@ from __future__ import annotations
 from wakeport.bypass.elements import Target, Way, bridge, packed
 from wakeport.bypass.flows import Flows, Ways, count_bytes, forget, idle, unanswered, whole
 from wakeport.bypass.surroundings import filtered_by, interface_to, old_tables
-from wakeport.bypass.table import TABLE
+from wakeport.bypass.table import TABLE, VERSION
 from wakeport.netlink.connection import Netfilter
 from wakeport.netlink.nftables import Element, base_chains, change, counted
 
@@ -59,7 +59,7 @@ class Passage:
         """Put all of it in, for a few seconds from now on."""
         self.gated_by = filtered_by(base_chains(self.kernel), old_tables())
         guarded = [way for way in self.ways if self.targets.get(way)]
-        sets = ("ports", "gated") if self.gated_by else ("ports",)
+        sets = (VERSION, "ports", "gated") if self.gated_by else (VERSION, "ports")
         guards = [way.guard(set_) for set_ in sets for way in guarded]
         wanted = [*guards, *map(bridge, sorted(self.bridges)), *self.elements]
         for some in _pieces(wanted):

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 TABLE = "wakeport"
 
+# A set that is there where the table is this one, counted up with each change of what follows: a supervisor
+# that does not find it makes the table anew.
+VERSION = "version1"
+
 # What a supervisor puts in lasts as long as it says; what the rules put in, as long as stands here.
 # tried: a client sends its first packet again after 1 s (RFC 6298). let_in: so long a filter's word counts.
 LEARNED = "size 65536; flags dynamic,timeout; timeout"
@@ -19,6 +23,7 @@ SETS = {
     "flags interval,timeout; counter",
     "map awake6": "type inet_service . inet_proto . ipv6_addr . ipv6_addr : ipv6_addr . inet_service; "
     "flags interval,timeout; counter",
+    f"set {VERSION}": "typeof meta l4proto . th dport; flags timeout",
     "set ports": "typeof meta l4proto . th dport; flags timeout",
     "set gated": "typeof meta l4proto . th dport; flags timeout",
     "set bridges": "typeof iifname; flags timeout",
@@ -124,12 +129,14 @@ CHAINS = {
 
 
 def commands() -> str:
-    """What makes the table, whatever of it is there already. nft(8) does all of it at once, or nothing."""
-    made = [f"add table inet {TABLE}"]
+    """What makes the table, in place of any that is there. nft(8) does all of it at once, or nothing.
+
+    What services have in it is gone then for as long as they take to renew it.
+    """
+    made = [f"add table inet {TABLE}", f"delete table inet {TABLE}", f"add table inet {TABLE}"]
     made += [f"add {kind} inet {TABLE} {name} {{ {words}; }}" for (kind, name), words in _named(SETS)]
     for name, (hook, *_) in CHAINS.items():
         made += [f"add chain inet {TABLE} {name}" + (f" {{ {hook}; policy accept; }}" if hook else "")]
-        made += [f"flush chain inet {TABLE} {name}"]
     for name, (_, *rules) in CHAINS.items():
         made += [f"add rule inet {TABLE} {name} {rule}" for rule in rules]
     return "\n".join(made)

@@ -51,7 +51,7 @@ ASSURED, DST_NAT = 1 << 2, 1 << 5  # IPS_ASSURED, IPS_DST_NAT
 # From SYN_SENT to CLOSE_WAIT, linux/netfilter/nf_conntrack_tcp.h: one side may have closed already, and
 # still read. TIME_WAIT and CLOSE are over, and stay for minutes.
 LIVE = range(1, 6)
-SYN_SENT = 1
+SYN_SENT, ESTABLISHED = 1, 3
 
 MACHINE_U32 = struct.Struct("=I")
 

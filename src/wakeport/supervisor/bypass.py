@@ -169,14 +169,14 @@ class Bypass:
         """Who is on it, as a holder of a lease is told."""
         if self.passage is None or not self.busy:
             return []
-        clients = self.passage.flows.clients
+        flows, at = self.passage.flows, time.time()
         return [
             {
                 "who": WHO,
                 "busy": True,
                 "rests": False,
-                "use": clients,
-                "last": [None] * len(clients),
+                "use": flows.clients,
+                "last": [None if quiet is None else round(at - quiet, 3) for quiet in flows.quiet],
                 "since": round(self.since, 3),
             }
         ]
@@ -219,10 +219,11 @@ class Bypass:
             self._complain(error)
         # None is connected who has not come, but for one who came in the moment of a renewal.
         some = came or self.busy or self.passage.flows.silent
+        told = False
         if now() - self.looked_at >= (self.look_every if some else LOOK_ANYWAY_EVERY):
-            self.look()
+            told = self.look()  # also for how long they have been silent
         self.busy = self.busy or bool(came)
-        if before != (self.busy, self.passage.flows.clients, self.facts()):
+        if told or before != (self.busy, self.passage.flows.clients, self.facts()):
             self.on_change()
 
     def _look_until_they_left(self) -> None:
