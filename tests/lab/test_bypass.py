@@ -46,24 +46,24 @@ def test_who_is_connected_keeps_it_awake_and_is_named(bypassed: Bypassed, outsid
 
 def test_short_visits_keep_it_awake_too(bypassed: Bypassed, outside: Client) -> None:
     """None of them is connected when the kernel is asked who is."""
-    web = bypassed(idle="4s")
+    web = bypassed(idle="6s")
     wakes(web, outside)
-    until = time.monotonic() + 12
+    until = time.monotonic() + 13
     while time.monotonic() < until:
         assert visit(outside).seen_as == outside.own4
         web.reaches("awake")
         time.sleep(1.3)
     left_at = time.time()
     web.falls_asleep()
-    assert time.time() - left_at > 3
+    assert time.time() - left_at > 5
 
 
 def test_who_is_silent_does_not_keep_it_awake_where_bytes_count(bypassed: Bypassed, outside: Client) -> None:
-    web = bypassed('busy = { connections = "1K in 3s" }', idle="3s")
+    web = bypassed('busy = { connections = "1K in 5s" }', idle="5s")
     wakes(web, outside)
     with Guest(outside) as silent, Guest(outside) as busy:
         assert silent.seen_as == busy.seen_as == outside.own4
-        until = time.monotonic() + 12
+        until = time.monotonic() + 13
         while time.monotonic() < until:
             assert busy.is_answered(b"x" * 800 + b"\n")
             assert web.status["state"] == "awake"
@@ -84,7 +84,6 @@ def test_a_live_connection_outlives_its_element(bypassed: Bypassed, outside: Cli
     with Guest(outside) as guest:
         assert guest.seen_as == outside.own4
         web.lab.run(["nft", "flush", "map", "inet", "wakeport", "awake4"])
-        assert visit(outside).seen_as != outside.own4
         assert guest.is_answered()
         eventually("it is renewed", lambda: visit(outside).seen_as == outside.own4)
         assert guest.is_answered()
@@ -117,7 +116,8 @@ def test_what_forward_drops_is_relayed(lab: Lab, bypassed: Bypassed) -> None:
         second = visit(client)
         assert not second.error
         assert second.seen_as != client.own4
-        assert second.seconds < 0.9 * first.seconds
+        noted = lab.run(["nft", "list", "set", "inet", "wakeport", "closed4"]).stdout
+        assert f'"{client.cable}" . {client.host4} . tcp . 80 ' in noted
 
 
 def test_who_is_kept_out_of_input_stays_out(bypassed: Bypassed, outside: Client) -> None:
@@ -151,7 +151,7 @@ def test_datagrams_too(lab: Lab, bypassed: Bypassed, outside: Client) -> None:
     brought back to the listener.
     """
     lab.run(["sh", "-c", "echo 0 > /proc/sys/net/netfilter/nf_conntrack_acct"])
-    web = bypassed(idle="3s", options=["--listen=80/udp=80"])
+    web = bypassed(idle="5s", options=["--listen=80/udp=80"])
     path = web.home.configuration / "web.toml"
     path.write_text(path.read_text().replace('on = "80/udp"', 'on = "80/udp"\nflow_idle = "4s"'))
     lab.run(["wakeport", "apply", "web"])
@@ -208,7 +208,7 @@ def test_who_is_past_the_proxy_counts_when_that_is_switched_off(bypassed: Bypass
         path = web.home.configuration / "web.toml"
         path.write_text(path.read_text().replace("bypass = true", ""))
         web.lab.run(["wakeport", "apply", "web"])
-        assert visit(outside).seen_as != outside.own4
+        eventually("it is relayed", lambda: visit(outside).seen_as != outside.own4)
         web.stays_awake(7)
         assert guest.is_answered()
     web.falls_asleep()
