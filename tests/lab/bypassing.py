@@ -26,6 +26,18 @@ Bypassed = Callable[..., Service]
 
 
 @contextmanager
+def rules_restored(lab: Lab) -> Iterator[None]:
+    """Docker's are as before, whoever flushes them: in iptables' own words, of which it takes no others."""
+    saved = {program: lab.run([f"{program}-save"]).stdout for program in ("iptables", "ip6tables")}
+    try:
+        yield
+    finally:
+        lab.run(["nft", "flush", "ruleset"])
+        for program, rules in saved.items():
+            lab.run([f"{program}-restore"], input=rules)
+
+
+@contextmanager
 def client_from_outside(lab: Lab) -> Iterator[Client]:
     lab.run(["sh", "-ec", LET_THROUGH])
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from lab import Lab
 from lab.client import Client
-from tests.lab.bypassing import Bypassed, is_open, wakes
+from tests.lab.bypassing import Bypassed, is_open, rules_restored, wakes
 from tests.lab.services import Service
 from tests.lab.visits import Guest, datagram, visit, visitors
 from tests.lab.waiting import eventually
@@ -94,15 +94,12 @@ def test_flushed_rules_cost_no_client(bypassed: Bypassed, outside: Client) -> No
     web = bypassed()
     wakes(web, outside)
     assert visit(outside).seen_as == outside.own4
-    docker = web.lab.run(["nft", "list", "ruleset"]).stdout
-    try:
+    with rules_restored(web.lab):
         with visitors(outside, every=0.05) as visits:
             time.sleep(0.5)
             web.lab.run(["nft", "flush", "ruleset"])
             eventually("the element is back", lambda: visit(outside).seen_as == outside.own4)
         assert [str(one) for one in visits if one.error] == []
-    finally:
-        web.lab.run(["sh", "-c", "nft flush ruleset; nft -f -"], input=docker)
 
 
 def test_what_forward_drops_is_relayed(lab: Lab, bypassed: Bypassed) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from lab import Lab
 from lab.client import Client
-from tests.lab.bypassing import Bypassed, wakes
+from tests.lab.bypassing import Bypassed, rules_restored, wakes
 from tests.lab.visits import Guest, visit, visitors
 from tests.lab.waiting import eventually
 
@@ -141,10 +141,6 @@ def test_who_came_while_all_rules_were_flushed_stays_where_they_are(
     """The kernel tracks nothing then, and takes what they say next for a new connection."""
     web = bypassed()
     wakes(web, outside)
-    docker = outside.lab.run(["nft", "list", "ruleset"]).stdout
-    try:
-        with relayed_after_a_flush(outside) as relayed:
-            eventually("it goes past the proxy", lambda: visit(outside).seen_as == outside.own4)
-            assert relayed.is_answered()
-    finally:
-        outside.lab.run(["sh", "-c", "nft flush ruleset; nft -f -"], input=docker)
+    with rules_restored(outside.lab), relayed_after_a_flush(outside) as relayed:
+        eventually("it goes past the proxy", lambda: visit(outside).seen_as == outside.own4)
+        assert relayed.is_answered()
