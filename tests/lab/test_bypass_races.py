@@ -14,7 +14,7 @@ import pytest
 
 from lab.client import Client
 from tests.lab.bypassing import Bypassed, is_open, wakes
-from tests.lab.fleet import SIZE, run
+from tests.lab.fleet import run
 from tests.lab.programs import python
 from tests.lab.rounds import rounds
 from tests.lab.services import Service
@@ -24,6 +24,7 @@ from wakeport.supervisor.bypass import RENEW_EVERY_LEAST
 
 # Seconds from a client's end to the decision: it is known at one of the next two looks, and then they begin.
 SLEEPS_AFTER = 0.5 + 1.5 * RENEW_EVERY_LEAST
+SIZE = 8  # services at once; most of a round is waiting
 AROUND = (-0.3, 0.6)  # seconds; a stop takes about 0.3
 APART = 0.02  # seconds from the first client of a round to the second
 

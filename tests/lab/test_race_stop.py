@@ -18,11 +18,11 @@ EVERY = 0.02  # seconds from one client to the next
 
 
 @pytest.mark.every_runtime(users="soak")
-def test_no_client_around_a_stop_is_lost(service: AddService, shape: str) -> None:
+def test_no_client_around_a_stop_is_lost(service: AddService, shape: str, runtime: str) -> None:
     """The first client of each round comes a little later in relation to the decision than that before."""
     web = service(shape=shape, idle="500ms")
     assert web.get().served
-    count = rounds(10, full=100)
+    count = rounds(10 if runtime == "docker" else 4, full=100)  # the race is the supervisor's own
     stops = 0
     for turn in range(count):
         decision = _decision(web) - time.time()
