@@ -34,6 +34,9 @@ RUNTIMES: dict[str, Callable[[Lab], Containers]] = {
     "unit": Unit,
 }
 
+# `every_runtime(daily="docker")` is for a long row about what is the same for all: the others have it in the
+# soak.
+#
 # Those that have no root, for the rows that are also for them: `every_runtime(users=DAILY)`, or IN_SOAK.
 USERS: dict[str, Callable[[Lab], Containers]] = {"user": UserUnit, "rootless": Rootless}
 DAILY, IN_SOAK = "daily", "soak"
@@ -182,6 +185,8 @@ def _repeats(item: pytest.Item) -> bool:
         return False
     runtime = given.params["runtime"]
     if runtime in USERS and marker.kwargs["users"] != DAILY:
+        return True
+    if runtime != marker.kwargs.get("daily", runtime):
         return True
     return bool(runtime != "docker" and given.params.get("shape") == CLASSIC)
 

@@ -63,7 +63,7 @@ def test_who_is_silent_does_not_keep_it_awake_where_bytes_count(bypassed: Bypass
     wakes(web, outside)
     with Guest(outside) as silent, Guest(outside) as busy:
         assert silent.seen_as == busy.seen_as == outside.own4
-        until = time.monotonic() + 13
+        until = time.monotonic() + 11
         while time.monotonic() < until:
             assert busy.is_answered(b"x" * 800 + b"\n")
             assert web.status["state"] == "awake"

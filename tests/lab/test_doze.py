@@ -56,7 +56,7 @@ def test_what_a_person_thawed_is_awake(service: AddService) -> None:
     web.freezes()
 
 
-@pytest.mark.every_runtime(users="soak")
+@pytest.mark.every_runtime(users="soak", daily="docker")
 def test_what_a_dozing_service_needs_dozes_too_and_is_not_stopped(service: AddService) -> None:
     """The app finds it again as it left it, with its connections."""
     db = service("db", "--doze=300ms", listen=81, idle="500ms")

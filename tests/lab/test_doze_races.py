@@ -201,7 +201,7 @@ def test_what_is_needed_is_there_for_the_last_words_of_what_dozed(
     db.falls_asleep()
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(daily="docker")
 def test_the_supervisor_of_a_silent_client_is_killed_while_it_dozes(service: AddService) -> None:
     """Its successor has to learn that it must not stop the container."""
     pool = service("pool", "--doze=500ms", command=python(ECHOES), create=[DIES_AT_ONCE], idle="4s")

@@ -54,7 +54,7 @@ def test_a_stop_that_outlasts_the_back_off_is_no_wish_for_another_attempt(servic
     assert len(web.moments(web.units.supervisor, "the next attempt is made")) == 1
 
 
-@pytest.mark.every_runtime
+@pytest.mark.every_runtime(daily="docker")
 def test_time_spent_cooling_down_is_not_taken_from_the_wake_that_follows(service: AddService) -> None:
     """The deadline was counted from the supervisor's start: after a long enough wait every wake failed."""
     web = service("web", "--ready-within=4s", command=web_server(listens_after=0.5))

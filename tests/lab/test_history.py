@@ -125,7 +125,7 @@ def near(told: float, seen: float, a_second: float = 1.0) -> bool:
 def test_what_history_tells_is_what_a_stopwatch_shows(service: AddService) -> None:
     web = service("watched", idle="2s", command=python(APPLICATION), create=[DIES_AT_ONCE])
     watch = Stopwatch(web)
-    for _ in range(rounds(5, full=20)):
+    for _ in range(rounds(3, full=20)):
         watch.visit()
         time.sleep(SLEEP)
     found = told(web)
@@ -154,7 +154,7 @@ def test_dozes_are_told_as_a_stopwatch_shows_them(service: AddService) -> None:
     assert web.get().served
     visitors: list[str] = []
     dozed: list[float] = []
-    for _ in range(rounds(5, full=20)):
+    for _ in range(rounds(3, full=20)):
         web.reaches("dozing")
         began = time.monotonic()
         time.sleep(SLEEP)

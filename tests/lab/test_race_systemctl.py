@@ -12,7 +12,7 @@ from tests.lab.services import AddService
 from tests.lab.waiting import eventually
 
 
-@pytest.mark.every_runtime(users="soak")
+@pytest.mark.every_runtime(users="soak", daily="docker")
 def test_unit_started_by_hand_wakes_the_container(service: AddService) -> None:
     web = service(idle="4s")
     for unit in (web.units.supervisor, web.units.proxy):
