@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import errno
 import socket
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
 from lab import Lab
 from lab.images import PAGE
+from tests.lab.steady import steady
 from tests.lab.waiting import PATIENCE
 
 REQUEST: Final = b"GET / HTTP/1.0\r\nHost: lab\r\n\r\n"
@@ -101,33 +101,11 @@ async def _client(port: int, at: float, within: float) -> Answer:
     return Answer(began, time.monotonic() - began, data, error)
 
 
-@contextmanager
-def trickle(lab: Lab, every: float, port: int = 80, within: float = 60.0) -> Iterator[list[Answer]]:
+def trickle(
+    lab: Lab, every: float, port: int = 80, within: float = 60.0
+) -> AbstractContextManager[list[Answer]]:
     """A new client every so many seconds for as long as the block runs; the list is whole after it."""
-    answers: list[Answer] = []
-    over = threading.Event()
-
-    async def come_and_come() -> None:
-        async with asyncio.TaskGroup() as group:
-            due = time.monotonic()
-            while not over.is_set():
-                group.create_task(_client(port, due, within)).add_done_callback(
-                    lambda task: answers.append(task.result())
-                )
-                due += every
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-
-    def run() -> None:
-        with lab.network():
-            asyncio.run(come_and_come())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield answers
-    finally:
-        over.set()
-        thread.join()
+    return steady(lab.network, every, lambda at: _client(port, at, within))
 
 
 def connect(lab: Lab, port: int = 80, within: float = PATIENCE) -> socket.socket:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Self
 
 from lab.client import Client
+from tests.lab.steady import steady
 from tests.lab.waiting import PATIENCE
 
 # Tells each client its address and the container's host name, then says everything back; and so over UDP.
@@ -80,33 +80,9 @@ def visits_at(
         return asyncio.run(all_of_them())
 
 
-@contextmanager
-def visitors(client: Client, every: float, within: float = PATIENCE) -> Iterator[list[Visit]]:
+def visitors(client: Client, every: float, within: float = PATIENCE) -> AbstractContextManager[list[Visit]]:
     """A new client every so many seconds for as long as the block runs; the list is whole after it."""
-    visits: list[Visit] = []
-    over = threading.Event()
-
-    async def come_and_come() -> None:
-        async with asyncio.TaskGroup() as group:
-            due = time.monotonic()
-            while not over.is_set():
-                group.create_task(_visit(client, due, within, "", 80)).add_done_callback(
-                    lambda task: visits.append(task.result())
-                )
-                due += every
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-
-    def run() -> None:
-        with client.network():
-            asyncio.run(come_and_come())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield visits
-    finally:
-        over.set()
-        thread.join()
+    return steady(client.network, every, lambda at: _visit(client, at, within, "", 80))
 
 
 async def _visit(client: Client, at: float, within: float, host: str, port: int) -> Visit:

@@ -24,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "lease": {"light"},
     "lease_connection": {"light", "lease", "loop"},
     "lease_holder": {"light", "lease", "lease_connection", "loop"},
-    "proxy": GROUND,
+    "proxy": GROUND | {"netlink"},
     "runtimes": GROUND,
     "netlink": {"light"},
     "bypass": {"light", "loop", "netlink"},

@@ -131,13 +131,16 @@ def test_an_answer_of_any_length_is_taken(code: bytes, kept: int) -> None:
             assert code[:4] == bytes(4)
 
 
+DESTINATION = {FOUR: 2, SIX: 4}  # CTA_IP_V4_DST, CTA_IP_V6_DST
+
+
 def _flow(family: int, client: bytes, counted: bool) -> Attributes:
     """As the kernel tells of one to port 80 that was sent on to 8080."""
     ends = [
         nested(
             1,
             attribute(conntrack.SOURCE[family], source),
-            attribute(conntrack.DESTINATION[family], destination),
+            attribute(DESTINATION[family], destination),
         )
         + nested(
             2, attribute(1, U8.pack(6)), attribute(2, struct.pack(">H", ports[0])), attribute(3, ports[1])

@@ -53,10 +53,6 @@ class Element:
         self.data = data
         self.timeout = timeout
 
-    @property
-    def name(self) -> bytes:
-        return _key(self)
-
 
 class Chain:
     """A base chain: what it hooks into, in which order (the lower `priority` first), and what it does."""

@@ -34,6 +34,8 @@ TRY_AGAIN_AFTER = 30.0  # seconds until nft is run again that has failed
 LOOK_EVERY_LEAST, LOOK_EVERY_MOST, TENTH = RENEW_EVERY_LEAST, 10.0, 10
 LOOK_ANYWAY_EVERY = 60.0  # seconds, where nobody was connected, and nobody has come since
 
+NOWHERE = "the container is on no bridge of this machine by which it also answers"
+
 WHO = "bypass"  # in status.json, among those who hold leases
 
 
@@ -185,8 +187,11 @@ class Bypass:
         """For status.json; None where the service has none."""
         if not self.options.bypass:
             return None
-        gated_by = self.passage.gated_by if self.passage is not None and self.is_open else ""
-        return {"open": self.is_open and not self.why_closed, "why": self.why_closed, "gated_by": gated_by}
+        gated_by, why = "", self.why_closed
+        if self.passage is not None and self.is_open:
+            gated_by = self.passage.gated_by
+            why = why or ("" if self.passage.elements else NOWHERE)
+        return {"open": self.is_open and not why, "why": why, "gated_by": gated_by}
 
     def _see_off(self) -> None:
         """Nobody is sent on any more; who is on it counts until he has gone."""

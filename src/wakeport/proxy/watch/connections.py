@@ -9,12 +9,11 @@ from __future__ import annotations
 import struct
 
 from wakeport.light import socket
+from wakeport.netlink.messages import DONE, ERROR, HEADER, messages
 
 SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
 BY_FAMILY = 20  # SOCK_DIAG_BY_FAMILY
 REQUEST_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
-ERROR, DONE = 2, 3  # NLMSG_ERROR, NLMSG_DONE
-HEADER = struct.Struct("=IHHII")
 RECEIVE = 65536  # bytes; the kernel fills 32 KiB at a time
 
 # linux/tcp_states.h. Those in FIN_WAIT are of the program still only where it has a descriptor for them.
@@ -83,16 +82,12 @@ class Connections:
         self.kernel.send(HEADER.pack(HEADER.size + len(request), BY_FAMILY, REQUEST_DUMP, 0, 0) + request)
         answers: list[bytes] = []
         while True:
-            data = self.kernel.recv(RECEIVE)
-            while data:
-                size, kind, *_ = HEADER.unpack_from(data)
-                body = data[HEADER.size : size]
+            for kind, _sequence, body in messages(self.kernel.recv(RECEIVE)):
                 if kind == DONE:
                     return answers
                 if kind == ERROR:
                     raise OSError(-struct.unpack_from("=i", body)[0], "sock_diag")
                 answers.append(body)
-                data = data[(size + 3) & ~3 :]
 
 
 def _is_inet(listener: socket.socket) -> bool:
