@@ -17,10 +17,13 @@ from wakeport.bypass.elements import Way, bridge, packed, sources
 from wakeport.bypass.flows import Meter
 from wakeport.bypass.table import VERSION, commands
 from wakeport.errors import BadInput
+from wakeport.loop import Loop
 from wakeport.netlink import conntrack
 from wakeport.netlink.messages import INET
 from wakeport.netlink.nftables import Chain
 from wakeport.service import build
+from wakeport.supervisor.bypass import Bypass
+from wakeport.supervisor.options import Options
 
 FILTER = {"family": INET, "hook": 1, "priority": 0, "kind": "filter", "table": "filter", "name": "INPUT"}
 
@@ -204,3 +207,32 @@ def test_another_table_has_another_version() -> None:
     """Else a supervisor of a newer wakeport would find the older one, and leave it as it is."""
     digest = hashlib.sha256(commands().encode()).hexdigest()[:8]
     assert (VERSION, digest) == ("version1", "18388cdc"), "count VERSION up, and write both here"
+
+
+def test_it_is_not_called_open_while_the_table_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who went by that was relayed, and stayed so, as UDP does."""
+    words = ["name=web", "runtime=docker", "container=web", "state=/", "ready=connect", "ready_within=1"]
+    options = Options([*words, "idle=60", "adopt=no", "bypass=80=80/tcp=60"])
+    bypass = Bypass(Loop(), options, lambda: None)
+    monkeypatch.setattr(bypass.loop, "spawn", lambda making: making.close())
+    bypass.passage = Missing()  # type: ignore[assignment]
+    bypass.open()
+    assert bypass.facts() == {"open": False, "why": "", "gated_by": ""}
+
+
+class Missing:
+    """A table that is not there yet."""
+
+    is_in = True
+    gated_by = ""
+    elements = ("one",)
+    flows = flows.Flows(0, 0.0)
+
+    def came(self) -> int:
+        return 0
+
+    def renew(self) -> None:
+        raise FileNotFoundError
+
+    def look(self) -> None:
+        """Nobody is there."""

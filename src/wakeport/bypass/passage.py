@@ -21,7 +21,8 @@ AT_ONCE = 100  # elements
 
 
 class Passage:
-    """`gated_by` is what filters INPUT, so that only those pass whom it has let in; else empty.
+    """`gated_by` is what filters INPUT, so that only those pass whom it has let in; else empty. `is_in` says
+    whether all of it has been put in.
 
     All of it may raise OSError: FileNotFoundError where the table is not there.
     """

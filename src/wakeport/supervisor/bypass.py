@@ -187,11 +187,11 @@ class Bypass:
         """For status.json; None where the service has none."""
         if not self.options.bypass:
             return None
-        gated_by, why = "", self.why_closed
+        gated_by, why, is_in = "", self.why_closed, False
         if self.passage is not None and self.is_open:
-            gated_by = self.passage.gated_by
+            gated_by, is_in = self.passage.gated_by, self.passage.is_in
             why = why or ("" if self.passage.elements else NOWHERE)
-        return {"open": self.is_open and not why, "why": why, "gated_by": gated_by}
+        return {"open": is_in and not why, "why": why, "gated_by": gated_by}
 
     def _see_off(self) -> None:
         """Nobody is sent on any more; who is on it counts until he has gone."""
@@ -217,7 +217,7 @@ class Bypass:
             self.passage.renew()
             self.why_closed = ""
         except FileNotFoundError:
-            came = 0
+            came, self.passage.is_in = 0, False
             self.loop.spawn(self._make_table())
         except OSError as error:
             came = 0
