@@ -164,7 +164,7 @@ def test_datagrams_too(lab: Lab, bypassed: Bypassed, outside: Client) -> None:
         web.falls_asleep()
         assert time.time() - began > 2
         assert datagram(outside, second)[1] == name  # over the same flow, and it woke again
-        assert web.status["state"] == "awake"
+        web.reaches("awake")
 
 
 def test_by_ipv6_where_the_container_has_that(lab: Lab, bypassed: Bypassed, outside: Client) -> None:

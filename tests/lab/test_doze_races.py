@@ -135,6 +135,7 @@ def test_restarted_by_a_person_while_it_dozes(service: AddService) -> None:
         assert started != web.started_at
         answer = web.get()
         assert answer.served, answer
+        web.reaches("awake")  # the client may know before status.json does
         assert web.status["owned"]
     web.falls_asleep()
 

@@ -30,6 +30,7 @@ def test_it_wakes_dozes_and_is_shut_down(machines: Booted) -> None:
     machines.boot("web")
     web = add(machines, "--doze=1s", "--idle=6s")
     assert all(answer.served for answer in web.crowd(20))
+    web.reaches("awake")
     assert web.status["targets"] == {"80/tcp": [machines.addresses["web"], 80]}
     started, inside = web.started_at, machines.first_process("web")
     assert "multi-user.target" in machines.lab.run(["wakeport", "logs", "web"]).stdout
@@ -47,6 +48,7 @@ def test_with_the_network_of_the_host(machines: Booted) -> None:
     machines.boot("web", "VirtualEthernet=no", 8080)
     web = add(machines, "--idle=1h", to=8080)
     assert web.get().served
+    web.reaches("awake")
     assert web.status["targets"] == {"8080/tcp": ["127.0.0.1", 8080]}
 
 

@@ -30,6 +30,7 @@ def test_started_by_hand_it_stays_up_after_its_last_client(service: AddService) 
     web = service(idle="1s")
     by_hand(web)
     assert web.get().served
+    web.reaches("awake")
     assert web.status["owned"] is False
     assert web.status["sleeps_at"] is None
     assert stays_up(web)

@@ -132,6 +132,7 @@ def test_nobody_is_lost_and_nobody_waits_long(echo: Service) -> None:
     traffic = Traffic()
     began = time.monotonic()
     with under(traffic, echo.lab):
+        eventually("its lease is told", lambda: echo.status["leases"])
         leases = echo.status["leases"]
         for _ in range(RESTARTS):
             blocks = list(traffic.blocks)
