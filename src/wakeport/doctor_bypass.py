@@ -31,6 +31,7 @@ FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
 HOOK: Final = 2  # NF_INET_FORWARD
 LOOPBACKS: Final = ("127.", "::1")
 FILTERS: Final = ("IPAddressAllow", "IPAddressDeny")  # of systemd.resource-control(5)
+FIREWALLD: Final = "firewalld"  # its table; with each reload it takes out what others have added by iptables
 
 
 class Closed(NamedTuple):
@@ -148,7 +149,7 @@ def _forward(
         return closed_yet(one, tried, _closed(nftables, _closed_set(tried)))
     if not tried.awake and advice.let_forward and container.published.get(tried.key):
         return []  # its runtime opens that while it runs
-    return [dropped(one, tried, _dropping(), advice.forward_chain, advice.let_forward)]
+    return [dropped(one, tried, _chains(), advice.forward_chain, advice.let_forward)]
 
 
 def _untried(one: Service, tried: Tried, why: str, hint: str) -> Finding:
@@ -156,16 +157,18 @@ def _untried(one: Service, tried: Tried, why: str, hint: str) -> Finding:
     return Finding(one.name, fact, hint, wrong=False)
 
 
-def dropped(one: Service, tried: Tried, by: str, chain: str, otherwise: str) -> Finding:
+def dropped(one: Service, tried: Tried, chains: list[Chain], chain: str, otherwise: str) -> Finding:
+    """`chains` are all that there are; a rule in `chain`, or else `otherwise`, lets it through."""
     way = tried.way
     price = "waits a second" if way.protocol == "tcp" else "loses its first datagram"
     fact = (
-        f'FORWARD{by} drops what goes past the proxy of "{tried.on}": all is relayed, and for that '
-        f"one client in 10 min {price}"
+        f'FORWARD{_dropping(chains)} drops what goes past the proxy of "{tried.on}": all is relayed, '
+        f"and for that one client in 10 min {price}"
     )
     program = "iptables" if way.family == 4 else "ip6tables"
     rule = f"{program} -I {chain} -p {way.protocol} -m conntrack --ctstate DNAT --ctorigdstport {way.port}"
-    hint = f"let it through: {rule} -j ACCEPT"
+    until = " until firewalld is reloaded" if any(each.table == FIREWALLD for each in chains) else ""
+    hint = f"let it through{until}: {rule} -j ACCEPT"
     if otherwise:
         port, _, protocol = tried.key.partition("/")
         said = port if protocol == "tcp" else tried.key
@@ -204,9 +207,9 @@ def _closed(nftables: Nftables, set_: str) -> list[Closed]:
     return found
 
 
-def _dropping() -> str:
+def _dropping(chains: list[Chain]) -> str:
     """Whose policy that may be, as far as chains alone tell it."""
-    dropping = [f"{one.table} {one.name}" for one in _chains() if one.hook == HOOK and one.drops]
+    dropping = [f"{one.table} {one.name}" for one in chains if one.hook == HOOK and one.drops]
     policies = dict.fromkeys(dropping)  # IPv4 and IPv6 have their own, of the same names
     return f" ({' and '.join(policies)}, policy drop)" if policies else ""
 
@@ -232,7 +235,7 @@ def input_unseen(by: str) -> list[Finding]:
         f'INPUT is filtered ("{by}"): with bypass it sees of each address one connection in ten seconds, '
         "which is relayed, and what counts or limits rates there sees no other"
     )
-    hint = "all others go by the rules of FORWARD: ufw route allow, or the target of firewalld's zone"
+    hint = "all others go by the rules of FORWARD, as `ufw route` has them; firewalld lets them pass"
     return [Finding("", fact, hint, wrong=False)]
 
 

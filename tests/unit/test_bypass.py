@@ -55,6 +55,13 @@ def test_what_filters_a_port_of_this_machine(said: dict[str, object], filters: b
     assert bool(surroundings.filtered_by([chain(**said)], [])) is filters
 
 
+def test_a_filter_of_input_is_named_before_one_in_front_of_it() -> None:
+    """firewalld has both, and it is the zones in INPUT that its user has set."""
+    first = chain(hook=0, table="firewalld", name="filter_PREROUTING")
+    assert surroundings.filtered_by([first, chain(name="filter_INPUT")], []) == "filter filter_INPUT"
+    assert surroundings.filtered_by([first], []) == "firewalld filter_PREROUTING"
+
+
 def test_the_older_iptables_filters_too() -> None:
     assert surroundings.filtered_by([chain(hook=2)], ["nat", "filter"]) == "iptables-legacy filter"
     assert not surroundings.filtered_by([], ["nat", "raw"])

@@ -60,18 +60,18 @@ def test_each_listener_that_another_machine_reaches_is_tried(asleep: str) -> Non
 
 
 def test_what_to_do_names_the_port_that_clients_ask_for() -> None:
-    found = doctor_bypass.dropped(web(), TRIED, "", "DOCKER-USER", "publish 127.0.0.1::{port}")
+    found = doctor_bypass.dropped(web(), TRIED, [], "DOCKER-USER", "publish 127.0.0.1::{port}")
     assert found.hint.splitlines() == [
         "let it through: iptables -I DOCKER-USER -p tcp "
         "-m conntrack --ctstate DNAT --ctorigdstport 80 -j ACCEPT",
         "or publish 127.0.0.1::80",
     ]
     udp = Tried("10.0.0.1:54/udp", "53/udp", Way("udp", 54, "fd77::5", 53), awake=True)
-    found = doctor_bypass.dropped(web(), udp, "", "FORWARD", "publish 127.0.0.1::{port}")
+    found = doctor_bypass.dropped(web(), udp, [], "FORWARD", "publish 127.0.0.1::{port}")
     assert "ip6tables -I FORWARD -p udp " in found.hint
     assert "--ctorigdstport 54 " in found.hint
     assert "::53/udp" in found.hint
-    assert "\n" not in doctor_bypass.dropped(web(), udp, "", "FORWARD", "").hint
+    assert "\n" not in doctor_bypass.dropped(web(), udp, [], "FORWARD", "").hint
 
 
 def test_a_port_that_is_still_closed_opens_by_itself() -> None:

@@ -24,9 +24,9 @@ def filtered_by(chains: Iterable[Chain], old: Iterable[str]) -> str:
     """What may keep traffic from a port of this machine, and does not see what is sent on; else empty.
 
     `chains` are those of nftables, and so of iptables-nft(8), `old` the tables of the older iptables. A chain
-    without rules that lets all pass is none.
+    without rules that lets all pass is none. One of INPUT is named before any other.
     """
-    for chain in chains:
+    for chain in sorted(chains, key=lambda one: one.hook != INPUT):
         behind_ours = chain.hook == PREROUTING and chain.priority > OURS
         if (
             (chain.hook == INPUT or (behind_ours and chain.kind != "nat"))
