@@ -171,6 +171,7 @@ class Loop:
         self.crash: Exception | None = None
         self.stopped = False
         self.signals: dict[int, Callable[[], None]] = {}
+        self.arrived = b""  # signals that came together with one that is being delivered
         self.wakeup: tuple[int, int] | None = None
 
     def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
@@ -226,17 +227,20 @@ class Loop:
 
     def _deliver_signals(self, _events: int) -> None:
         assert self.wakeup is not None
-        for signum in os.read(self.wakeup[0], 64):
+        try:
+            self.arrived += os.read(self.wakeup[0], 64)
+        except BlockingIOError:
+            pass  # all that have come are read
+        while self.arrived:
+            # A callback may get here again, and may execute another program: nothing else knows of the rest.
+            signum, self.arrived = self.arrived[0], self.arrived[1:]
             if signum in self.signals:
                 self.signals[signum]()
 
     def hold_signals(self) -> None:
         """Hear all that have come, and let those that come now wait for whoever unblocks them."""
         signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
-        try:
-            self._deliver_signals(READ)
-        except BlockingIOError:
-            return  # none had come
+        self._deliver_signals(READ)
 
     def release_signals(self) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self.signals)

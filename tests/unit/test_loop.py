@@ -174,6 +174,36 @@ def test_signals_arrive_between_callbacks(loop: Loop) -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_of_two_signals_at_once_the_first_one_s_callback_can_hear_of_the_second(loop: Loop) -> None:
+    """A supervisor that was told to become its newer version and to stop became that, and did not stop."""
+    heard: list[int] = []
+    known: list[int] = []
+    over: Future[None] = Future()
+
+    def become_another() -> None:
+        loop.hold_signals()
+        known.extend(heard)
+        loop.release_signals()
+        over.set(None)
+
+    before = [signal.getsignal(one) for one in (signal.SIGUSR1, signal.SIGUSR2)]
+    loop.on_signal(signal.SIGUSR1, become_another)
+    loop.on_signal(signal.SIGUSR2, lambda: heard.append(signal.SIGUSR2))
+
+    async def send() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR2)
+        await over
+
+    try:
+        loop.run(send())
+    finally:
+        signal.signal(signal.SIGUSR1, before[0])
+        signal.signal(signal.SIGUSR2, before[1])
+    assert known == [signal.SIGUSR2]
+    assert heard == [signal.SIGUSR2]
+
+
 def test_timers_fire_in_order_and_not_when_cancelled(loop: Loop) -> None:
     fired: list[str] = []
     loop.call_in(0.002, lambda: fired.append("second"))
