@@ -226,16 +226,19 @@ class Loop:
         signal.signal(signum, lambda _signum, _frame: None)
 
     def _deliver_signals(self, _events: int) -> None:
-        assert self.wakeup is not None
-        try:
-            self.arrived += os.read(self.wakeup[0], 64)
-        except BlockingIOError:
-            pass  # all that have come are read
+        self.arrived += self._read_signals()
         while self.arrived:
             # A callback may get here again, and may execute another program: nothing else knows of the rest.
             signum, self.arrived = self.arrived[0], self.arrived[1:]
             if signum in self.signals:
                 self.signals[signum]()
+
+    def _read_signals(self) -> bytes:
+        assert self.wakeup is not None
+        try:
+            return os.read(self.wakeup[0], 64)
+        except BlockingIOError:
+            return b""
 
     def hold_signals(self) -> None:
         """Hear all that have come, and let those that come now wait for whoever unblocks them."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from wakeport.loop import Loop
 from wakeport.runtimes.docker.engine import Exchange, problem, quoted
-from wakeport.runtimes.docker.output import copy_frames, copy_raw
+from wakeport.runtimes.docker.output import Output
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
 
 CUTS = st.lists(st.integers(1, 60), min_size=1, max_size=30)
@@ -96,7 +98,7 @@ def test_a_quoted_text_has_nothing_that_a_query_would_read(text: str) -> None:
     assert set(quoted(text)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%")
 
 
-def copied(copy: Callable[[Loop, Exchange, int], Awaitable[None]], data: bytes, cuts: list[int]) -> bytes:
+def copied(data: bytes, cuts: list[int], tty: bool = False) -> bytes:
     reading, writing = os.pipe()
     with (
         open(reading, "rb") as pipe,
@@ -105,7 +107,7 @@ def copied(copy: Callable[[Loop, Exchange, int], Awaitable[None]], data: bytes, 
 
         async def all_of_it() -> None:
             await exchange.head()
-            await copy(loop, exchange, writing)
+            await Output(loop, exchange, writing, tty).copy()
 
         loop.run(all_of_it())
         os.close(writing)
@@ -118,7 +120,7 @@ def framed(writes: list[tuple[int, bytes]]) -> bytes:
 
 @given(writes=st.lists(st.binary(max_size=50), max_size=8), cuts=CUTS)
 def test_output_without_a_tty_comes_out_of_its_frames(writes: list[bytes], cuts: list[int]) -> None:
-    assert copied(copy_frames, framed([(1, text) for text in writes]), cuts) == b"".join(writes)
+    assert copied(framed([(1, text) for text in writes]), cuts) == b"".join(writes)
 
 
 @given(
@@ -135,7 +137,7 @@ def test_halves_of_lines_of_both_streams_are_not_joined(
     writes: list[tuple[int, str]], cuts: list[int]
 ) -> None:
     """Ten thousand lines on stdout, the last of them cut by a frame's end, and then a word on stderr."""
-    lines = copied(copy_frames, framed([(stream, text.encode()) for stream, text in writes]), cuts)
+    lines = copied(framed([(stream, text.encode()) for stream, text in writes]), cuts)
     said = lines.decode().split("\n")
     for stream, letter in (1, "o"), (2, "e"):
         written = "".join(text for kind, text in writes if kind == stream).split("\n")
@@ -145,4 +147,44 @@ def test_halves_of_lines_of_both_streams_are_not_joined(
 
 @given(lines=st.lists(st.binary(max_size=20).filter(lambda line: b"\r" not in line), max_size=8), cuts=CUTS)
 def test_output_of_a_tty_gets_plain_line_ends(lines: list[bytes], cuts: list[int]) -> None:
-    assert copied(copy_raw, b"\r\n".join(lines), cuts) == b"\n".join(lines)
+    assert copied(b"\r\n".join(lines), cuts, tty=True) == b"\n".join(lines)
+
+
+@given(
+    writes=st.lists(st.tuples(st.sampled_from([1, 2]), st.text("ab\n", max_size=20)), max_size=8),
+    chunked=st.booleans(),
+    tty=st.booleans(),
+    cut=st.integers(0, 400),
+)
+def test_a_newer_self_goes_on_in_the_middle_of_anything(
+    writes: list[tuple[int, str]], chunked: bool, tty: bool, cut: int
+) -> None:
+    """What a supervisor had not read when it was replaced was lost, and now and then a line came twice."""
+    said = [(stream, text.replace("\n", "\r\n" if tty else "\n").encode()) for stream, text in writes]
+    pieces = [text for _, text in said if text] if tty else [framed([one]) for one in said]
+    plain = b"".join(pieces)
+    chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces]
+    body = b"".join([*chunks, b"0\r\n\r\n"]) if chunked else plain
+    ours, theirs = socket.socketpair()
+    loop, newer_loop = Loop(), Loop()
+    with theirs, tempfile.TemporaryFile() as before, tempfile.TemporaryFile() as after:
+        exchange = Exchange(loop, ours)
+        exchange.answered(b"", chunked)
+        output = Output(loop, exchange, before.fileno(), tty)
+        task = loop.spawn(output.copy())
+        theirs.send(body[:cut])
+        loop.run(loop.sleep(0.001))
+        theirs.send(body[cut:])
+        theirs.shutdown(socket.SHUT_WR)
+        text = os.pread(before.fileno(), 10_000, 0)
+        if not task.done:
+            facts = json.loads(json.dumps(output.facts()))
+            newer = Exchange(newer_loop, socket.socket(fileno=os.dup(facts["fd"])))
+            newer_loop.run(Output.handed_over(newer_loop, newer, after.fileno(), facts).copy())
+            newer.close()
+            text += os.pread(after.fileno(), 10_000, 0)
+        task.cancel()
+        exchange.close()
+    loop.close()
+    newer_loop.close()
+    assert text == copied(plain, [len(plain) or 1], tty)

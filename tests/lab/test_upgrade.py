@@ -23,13 +23,13 @@ from tests.lab.waiting import eventually
 
 NEWER = "99.0.0"
 
-# Logs a line every 10 ms, each with its number.
+# Logs a line every 10 ms, each with its number, and long enough that 40 of them are not read at once.
 TICKS = """
 import itertools, socketserver, threading, time
 server = socketserver.TCPServer(("", 80), socketserver.BaseRequestHandler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 for number in itertools.count():
-    print("tick", number)
+    print("tick", number, "." * 4000)
     time.sleep(0.01)
 """
 
@@ -107,10 +107,35 @@ def test_the_log_goes_on_with_no_line_lost_or_twice(service: AddService) -> None
     assert said == [f"tick {number}" for number in range(len(said))]
 
 
+def test_what_a_supervisor_had_not_read_yet_is_read_by_the_newer_one(service: AddService) -> None:
+    """It got no processor for a while, and the first that it heard then was that it is to be replaced."""
+    web = service(idle="1h", image="python", command=python(TICKS), create=[DIES_AT_ONCE])
+    web.lab.run(["wakeport", "wake", "web"])
+    for count in (20, 120, 220):
+        eventually(f"{count} lines of its log", partial(has_ticked, web, count))
+        [pid] = web.pids(web.units.supervisor)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            eventually("it has written more", lambda: len(written(web)) > len(ticks(web)) + 40)
+            os.kill(pid, signal.SIGHUP)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    eventually("300 lines of its log", partial(has_ticked, web, 300))
+    said = ticks(web)
+    assert said == [f"tick {number}" for number in range(len(said))]
+
+
+def written(service: Service) -> list[str]:
+    """As the Engine has it."""
+    return service.lab.docker("logs", "web").splitlines()
+
+
 def ticks(service: Service) -> list[str]:
     since = f"--since=@{service.added_at:.6f}"
     log = ["journalctl", "--quiet", "--output=cat", since, "--unit", service.units.supervisor]
-    return [line for line in service.lab.run(log).stdout.splitlines() if line.startswith("tick ")]
+    return [
+        line.rstrip(" .") for line in service.lab.run(log).stdout.splitlines() if line.startswith("tick ")
+    ]
 
 
 def has_ticked(service: Service, count: int) -> bool:

@@ -15,7 +15,7 @@ One that can give each connection a container has two more: see per_connection.p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from wakeport.runtimes.container import Container, Target
 
@@ -75,6 +75,14 @@ class Runtime(Protocol):
 
     async def copy_output(self, container: Container, since: float, to: int) -> None:
         """Copy its output from `since` (epoch seconds) on to descriptor `to`, to its or the runtime's end."""
+
+    def output_facts(self) -> dict[str, Any]:
+        """What a newer self needs to go on with the copy that is under way, as JSON has it: `fd`, which is to
+        be kept open, and whatever else. Empty where there is none.
+        """
+
+    def go_on_with_output(self, facts: dict[str, Any]) -> None:
+        """Go on with it in the next `copy_output`; with none where `facts` are empty."""
 
     async def execute(self, command: str) -> int:
         """The exit code of `command` run inside it, without a shell; its output is dropped."""

@@ -7,6 +7,7 @@ from wakeport.loop import Task
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wakeport.runtimes.container import Container, Target
+    from wakeport.supervisor.chronicle import Output
 
 
 class Stamps:
@@ -25,7 +26,7 @@ class Awake:
     `woken` says that it did not run before this wake.
     """
 
-    def __init__(self, container: Container, owned: bool, ended: Task[None], output: Task[None]) -> None:
+    def __init__(self, container: Container, owned: bool, ended: Task[None], output: Output) -> None:
         self.container = container
         self.owned = owned
         self.ended = ended

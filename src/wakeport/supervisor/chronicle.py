@@ -23,21 +23,34 @@ STDOUT = 1  # the journal, under the container's unit
 RETRY_AFTER = 12.0
 
 
-async def follow_output(
-    loop: Loop, runtime: Runtime, container: Container, since: float, ended: Task[None]
-) -> None:
-    """Copy the container's output to the journal, to the last line; a gap is filled from its log."""
-    while True:
-        try:
-            await runtime.copy_output(container, since, STDOUT)
-        except RuntimeProblem:
-            pass  # it is away
-        since = time.time()
-        pause = loop.spawn(loop.sleep(RETRY_AFTER))
-        await any_of(ended, pause)
-        if ended.done:
-            pause.cancel()
-            return
+class Output:
+    """The container's output, on its way to the journal, to the last line; a gap is filled from its log.
+
+    Where no copy is under way, all of it from before `copied_until` (epoch) is there.
+    """
+
+    def __init__(
+        self, loop: Loop, runtime: Runtime, container: Container, copied_until: float, ended: Task[None]
+    ) -> None:
+        self.loop = loop
+        self.runtime = runtime
+        self.container = container
+        self.copied_until = copied_until
+        self.ended = ended
+        self.to_the_end = loop.spawn(self._copy())
+
+    async def _copy(self) -> None:
+        while True:
+            try:
+                await self.runtime.copy_output(self.container, self.copied_until, STDOUT)
+            except RuntimeProblem:
+                pass  # it is away
+            self.copied_until = time.time()
+            pause = self.loop.spawn(self.loop.sleep(RETRY_AFTER))
+            await any_of(self.ended, pause)
+            if self.ended.done:
+                pause.cancel()
+                return
 
 
 class Changes:

@@ -141,7 +141,7 @@ class Life:
             if awake.ended.done:
                 return await self._outlive(awake)
             if self.told_to_renew.done and not self.doze.is_asked:
-                self._renew()  # who has asked would not ask again
+                self._renew(awake)  # who has asked would not ask again
             self._forgive_if_due()
             if self.told_to_stop.done or await self._may_sleep(awake):
                 await self._stop()
@@ -301,7 +301,7 @@ class Life:
         if timer is not None:
             timer.cancel()
 
-    def _renew(self) -> None:
+    def _renew(self, awake: Awake) -> None:
         """Become the newer version; where that cannot be executed, go on as we are."""
         self.told_to_renew = Future()
         # It comes up with them held, as at any start: a stop must not kill it before it can hear one.
@@ -309,12 +309,14 @@ class Life:
         if not self.told_to_stop.done:
             # The newer version may have other listeners and networks, which would get into the way of these.
             self.bypass.close()
+            output = self.runtime.output_facts()
             handover = Handover(
                 self.awake_since,
                 self.demand.quiet_since,
                 self.demand.idle_since,
                 self.doze.is_frozen,
-                time.time(),
+                time.time() if output else awake.output.copied_until,
+                output,
                 self.leases.holders.values(),
                 self.needs.facts(),
                 self.options.bypass if self.bypass.look() else [],
@@ -330,6 +332,7 @@ class Life:
         for holder in handover.holders:
             self.leases.adopt(holder)
         self.needs.go_on(handover.needs)
+        self.runtime.go_on_with_output(handover.output)
         awake = await self.wake.go_on(handover.heard_until)
         self.awake_since = handover.awake_since
         self.demand.quiet_since, self.demand.idle_since = handover.quiet_since, handover.idle_since

@@ -64,7 +64,7 @@ class Stop:
     async def rest_of_output(self, awake: Awake) -> None:
         """Return when it has been copied to the last line, or cannot be in time."""
         patience = self.loop.spawn(self.loop.sleep(LAST_OUTPUT_WITHIN))
-        await any_of(awake.output, patience)
+        await any_of(awake.output.to_the_end, patience)
         patience.cancel()
 
 

@@ -29,6 +29,7 @@ class Handover:
         idle_since: float | None,
         frozen: bool,
         heard_until: float,
+        output: dict[str, Any],
         holders: Iterable[Holder],
         needs: list[dict[str, Any]],
         bypass: list[str],
@@ -37,7 +38,8 @@ class Handover:
         self.quiet_since = quiet_since  # None while it is in use
         self.idle_since = idle_since  # None while it is in use, or to be
         self.frozen = frozen
-        self.heard_until = heard_until  # epoch; the output up to then has been copied
+        self.heard_until = heard_until  # epoch; the output up to then has been copied, or is in the stream
+        self.output = output  # the stream of it, as the runtime has it; empty where there is none
         self.holders = list(holders)
         self.needs = needs  # as Needs.facts() has them
         self.bypass = bypass  # as Options has it, where somebody is connected past the proxy
@@ -49,8 +51,8 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
 
     command = _next_command(directory)
     leases = [holder.connection.fileno() for holder in handover.holders]
-    leases += [need["fd"] for need in handover.needs if need["fd"] is not None]
-    for fd in (lease_fd, *leases):
+    kept = [lease_fd, *leases, *_fds(handover.needs), *_fds([handover.output])]
+    for fd in kept:
         os.set_inheritable(fd, True)
     facts = {
         "awake_since": handover.awake_since,
@@ -58,6 +60,7 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
         "idle_since": handover.idle_since,
         "frozen": handover.frozen,
         "heard_until": handover.heard_until,
+        "output": handover.output,
         "holders": [{"fd": holder.connection.fileno(), **holder.facts()} for holder in handover.holders],
         "needs": handover.needs,
         "bypass": handover.bypass,
@@ -76,7 +79,7 @@ def exec_successor(directory: str, lease_fd: int, handover: Handover) -> str:
         os.execve(command[0], command, environment)
     except OSError as error:
         os.close(memory)
-        for fd in (lease_fd, *leases):
+        for fd in kept:
             os.set_inheritable(fd, False)
         return f"{command[0]}: {error.strerror}"
 
@@ -110,10 +113,10 @@ def take_over() -> Handover | None:
         holder.hear(entry)
         holder.since = entry["since"]
         holders.append(holder)
-    needs = facts.get("needs", [])  # an older version knew of none
-    for need in needs:
-        if need["fd"] is not None:
-            os.set_inheritable(need["fd"], False)
+    # An older version knew of no needs, and let go of the output.
+    needs, output = facts.get("needs", []), facts.get("output", {})
+    for fd in (*_fds(needs), *_fds([output])):
+        os.set_inheritable(fd, False)
     idle_since = facts["idle_since"]
     # A version that knew no doze says nothing of it.
     return Handover(
@@ -122,10 +125,15 @@ def take_over() -> Handover | None:
         idle_since,
         facts.get("frozen", False),
         facts["heard_until"],
+        output,
         holders,
         needs,
         facts.get("bypass", []),
     )
+
+
+def _fds(handed_over: Iterable[dict[str, Any]]) -> list[int]:
+    return [facts["fd"] for facts in handed_over if facts.get("fd") is not None]
 
 
 def _next_command(directory: str) -> list[str]:

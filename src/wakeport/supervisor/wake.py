@@ -8,7 +8,7 @@ from wakeport.loop import Future, Loop, any_of, now
 from wakeport.runtimes.problems import Missing, RuntimeProblem
 from wakeport.supervisor.announce import Announcer
 from wakeport.supervisor.awake import Awake, Stamps
-from wakeport.supervisor.chronicle import follow_output
+from wakeport.supervisor.chronicle import Output
 from wakeport.supervisor.needs import Needs, NotAwake
 from wakeport.supervisor.options import Options
 from wakeport.supervisor.readiness import Readiness
@@ -131,7 +131,7 @@ class Wake:
         else:
             self.record.disown()
         ended = self.loop.spawn(self.runtime.ended(container))
-        output = self.loop.spawn(follow_output(self.loop, self.runtime, container, heard_until, ended))
+        output = Output(self.loop, self.runtime, container, heard_until, ended)
         awake = Awake(container, owned, ended, output)
         awake.woken = woken
         return awake

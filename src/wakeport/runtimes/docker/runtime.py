@@ -19,7 +19,7 @@ from wakeport.runtimes.container import need_address, targets_at
 from wakeport.runtimes.docker.begin import SOCKET, Begun, start_path
 from wakeport.runtimes.docker.container import CONNECT, Inspected, unreachable_network
 from wakeport.runtimes.docker.engine import TITLE, Engine, Exchange, quoted
-from wakeport.runtimes.docker.output import copy_frames, copy_raw
+from wakeport.runtimes.docker.output import Output
 from wakeport.runtimes.problems import Missing, Refused
 from wakeport.runtimes.program import process_ended
 
@@ -72,6 +72,8 @@ class Runtime:
         self.begun = begun or Begun()
         self.attached = self._exchange(self.begun.attached, self.begun.answer)
         self.starting = self._exchange(self.begun.started)
+        self.output: Output | None = None  # under way
+        self.left_off: dict[str, Any] = {}
         self.has_thawed = False
         self.asked = self.starting is not None  # to start it: that may yet happen, whatever came of the call
 
@@ -200,17 +202,35 @@ class Runtime:
     async def copy_output(self, container: Container, since: float, to: int) -> None:
         """Copy what the container writes to descriptor `to`, until the container or the Engine ends.
 
-        Taken from the attachment that `begin` made, the first time; else from
-        the Engine's own log, from `since` (epoch seconds) on.
+        Taken from where an older self left off, or from the attachment that `begin` made, the first time;
+        else from the Engine's own log, from `since` (epoch seconds) on.
         """
+        output, self.left_off = self.left_off and self._gone_on_with(self.left_off, to), {}
+        if not output:
+            output = Output(self.loop, await self._stream(container, since), to, container.tty)
+        self.output = output
+        try:
+            await output.copy()
+        finally:
+            self.output = None
+            output.exchange.close()
+
+    async def _stream(self, container: Container, since: float) -> Exchange:
         exchange, self.attached = self.attached, None
         if exchange is None or exchange.status >= 400:
             query = f"follow=1&stdout=1&stderr=1&since={since:.9f}"
             exchange = await self.engine.open("GET", f"/containers/{container.id}/logs?{query}")
-        try:
-            await (copy_raw if container.tty else copy_frames)(self.loop, exchange, to)
-        finally:
-            exchange.close()
+        return exchange
+
+    def _gone_on_with(self, facts: dict[str, Any], to: int) -> Output:
+        exchange = self.engine.exchange(socket.socket(fileno=facts["fd"]))
+        return Output.handed_over(self.loop, exchange, to, facts)
+
+    def output_facts(self) -> dict[str, Any]:
+        return self.output.facts() if self.output is not None else {}
+
+    def go_on_with_output(self, facts: dict[str, Any]) -> None:
+        self.left_off = facts
 
     async def changes(self, tell: Callable[[str], None]) -> None:
         """Tell every event of a container of this name, in the words of changes.py, until the Engine goes."""

@@ -20,6 +20,7 @@ from wakeport.runtimes.program import run
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from wakeport.runtimes.container import Target
 
@@ -134,6 +135,12 @@ class Runtime:
 
     async def copy_output(self, container: Container, _since: float, _to: int) -> None:
         await self.ended(container)
+
+    def output_facts(self) -> dict[str, Any]:
+        return {}
+
+    def go_on_with_output(self, facts: dict[str, Any]) -> None:
+        """Nothing is ever under way."""
 
     async def execute(self, command: str) -> int:
         import shlex  # only readiness by command needs it
