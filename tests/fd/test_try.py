@@ -114,6 +114,7 @@ def test_a_program_that_is_no_program_is_a_503(trial: Try) -> None:  # noqa: F81
 def test_whoever_is_killed_the_next_client_is_served(trial: Try, whom: str) -> None:  # noqa: F811
     trial.open()
     first = trial.answers()
+    trial.hear("awake after", 1)
     os.kill(first if "server" in whom else trial.one(whom), signal.SIGKILL)
     eventually(lambda: has_gone(first))  # it never outlives its supervisor
     eventually(lambda: trial.answers() != first)

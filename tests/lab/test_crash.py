@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -128,6 +130,24 @@ def test_container_killed_while_awake(
         if shape == CLASSIC:
             # It does not look what became of a connection: who comes before the relay goes is lost with it.
             eventually("the relay has gone", lambda: not web.pids(web.units.proxy))
+        following = web.get()
+        assert following.served, following
+    web.falls_asleep()
+
+
+@pytest.mark.every_runtime(users="soak")
+def test_stopped_by_a_person_while_its_supervisor_gets_no_processor(service: AddService) -> None:
+    """Who looks when all is over does not take it for the container's fault either."""
+    web = service()
+    for _ in range(rounds(2, full=20)):
+        assert web.get().served
+        web.reaches("awake")
+        [pid] = web.pids(web.units.supervisor)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            web.containers.stop("web")
+        finally:
+            os.kill(pid, signal.SIGCONT)
         following = web.get()
         assert following.served, following
     web.falls_asleep()

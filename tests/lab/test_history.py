@@ -217,6 +217,7 @@ def test_a_supervisor_that_is_killed_and_comes_back_is_no_wake(service: AddServi
     web = service("crashes", idle="2s")
     with clients.connect(web.lab) as client:
         clients.ask(client)
+        eventually("it is told", lambda: web.moments(web.units.supervisor, "is awake"))
         began = time.monotonic()
         assert web.kill(web.units.supervisor)
         eventually("it is back", lambda: len(web.moments(web.units.supervisor, "is awake")) == 2)

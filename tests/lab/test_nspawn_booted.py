@@ -85,6 +85,6 @@ def test_one_that_cannot_boot_and_is_mended(machines: Booted) -> None:
     web = add(machines, "--idle=1h", "--ready-within=20s")
     answer = web.get()
     assert answer.status == 503, answer
-    assert web.status["state"] == "failed"
+    web.reaches("failed")
     machines.lab.run(["mv", f"{hidden}.away", hidden])
     eventually("it is served", lambda: web.get().served)

@@ -181,8 +181,11 @@ def test_killed_under_a_client(add: Add, unit: str) -> None:
         killed = getattr(web.units, unit)
         time.sleep(2 * LOOK_EVERY)
         before = web.pids(killed)
+        killed_at = time.time()
         assert web.kill(killed)
         eventually("a successor", lambda: web.pids(killed) not in ([], before))
+        if unit == "supervisor":
+            web.reaches("awake", after=killed_at)  # until then the older one's word stands
         eventually("it says who is there", lambda: used_by(web))
         web.stays_awake(2)
         assert echo(client, b"after") == b"after"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from wakeport.runtimes.docker.begin import Begun
 
 ORDERS = {"restart", "remove"}  # podman-events(1); "stop" is there too, and 4.3 never says it
+CLEANED = "cleanup"  # by what watches over a container, and where a person stops it by that as well
+IN_TIME = 50_000_000  # nanoseconds behind its end, in which a program that has stopped it is still there
 SIGTERMED = "143"  # 128 + 15, the exit code of a container that a SIGTERM ended: hardly its own
 
 
@@ -38,6 +40,9 @@ class Runtime(DockerRuntime):
         if self.starting is None:
             self.start_is_over.set(None)
         self.ended_by_hand = False
+        self.end_seen = 0  # nanoseconds since 1970
+        self.untold: list[str] = []  # of its end, as long as it is open whether that was ordered
+        self.cleaned = 0
         self.seen_running = 0  # nanoseconds since 1970: when it was last looked at and ran
 
     async def start(self) -> bool:
@@ -64,8 +69,9 @@ class Runtime(DockerRuntime):
         return found
 
     async def ended(self, container: Container) -> None:
+        self.end_seen = 0
         await super().ended(container)
-        self.ended_by_hand = is_stopping()
+        self.end_seen, self.ended_by_hand = time.time_ns(), is_stopping()
 
     async def changes(self, tell: Callable[[str], None]) -> None:
         """Podman answers this call only when there is something to tell, and then from `since` on.
@@ -88,16 +94,32 @@ class Runtime(DockerRuntime):
     async def told(self, event: dict[str, Any]) -> list[str]:
         if event["Action"] in ORDERS:
             return [ORDERED]
+        if event["Action"] == CLEANED and self.untold:
+            return self._told_by_cleanup()
         words = await super().told(event)
         # Its events come through the journal, up to a second late: what is known already is no news.
         if words[-1] in (STARTED, ENDED) and event["timeNano"] < self.seen_running:
             return []
+        if STARTED in words:
+            self.untold = []
         if ENDED in words:
             ordered = self.ended_by_hand or event["Actor"]["Attributes"].get("exitCode") == SIGTERMED
             if ordered:
                 words.insert(0, ORDERED)
-            elif KILLED in words and await self._was_out_of_memory():
-                words.insert(0, OUT_OF_MEMORY)
+            elif KILLED in words:
+                if await self._was_out_of_memory():
+                    words.insert(0, OUT_OF_MEMORY)
+            elif (self.end_seen or time.time_ns()) - event["timeNano"] > IN_TIME:
+                self.untold, self.cleaned = words, 0
+                return []
+        return words
+
+    def _told_by_cleanup(self) -> list[str]:
+        """What is known by this event of an end that was seen too late to look for who has ordered it."""
+        self.cleaned += 1
+        if self.cleaned < 2:
+            return []
+        words, self.untold = [ORDERED, *self.untold], []
         return words
 
     async def _was_out_of_memory(self) -> bool:

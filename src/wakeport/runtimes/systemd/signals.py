@@ -49,6 +49,7 @@ class Signals:
         self.path = path
         self.results: dict[str, str] = {}
         self.up: bool | None = None
+        self.jobs: set[int] = set()  # those under way that began while it was up
         self.main_pid = 0  # as far as systemd has told it
         self.next: Future[None] = Future()
         self.lost: Future[None] = Future()
@@ -87,7 +88,10 @@ class Signals:
             while len(self.results) >= KEPT:
                 del self.results[next(iter(self.results))]
             self.results[message.body[1]] = message.body[3]
+            self.jobs.discard(message.body[0])
         elif message.member == "JobNew" and message.body[2] == self.unit:
+            if self.up:
+                self.jobs.add(message.body[0])
             self._ask_for_order(message.body[1])
         elif message.member == "PropertiesChanged" and message.path == self.path:
             self._properties(dict(message.body[1]))
@@ -127,6 +131,10 @@ class Signals:
             self.tell(ORDERED)
         if "ActiveState" in changed:
             up = changed["ActiveState"] not in DOWN and changed.get("SubState") != "auto-restart"
+            if not up and self.jobs:
+                # Who looks late finds the job gone, and cannot ask it; but of what it was about it is told
+                # before its end.
+                self.tell(ORDERED)
             if up != self.up:
                 self.tell(STARTED if up else ENDED)
             self.up = up
