@@ -328,6 +328,8 @@ class Loop:
             self.soon.popleft()()
 
     def close(self) -> None:
+        """Who still waits finds that nothing is watched: the descriptors may be closed by then."""
+        self.callbacks.clear()
         self.epoll.close()
         if self.wakeup is not None:
             signal.set_wakeup_fd(-1)

@@ -204,6 +204,18 @@ def test_of_two_signals_at_once_the_first_one_s_callback_can_hear_of_the_second(
     assert heard == [signal.SIGUSR2]
 
 
+def test_who_waits_when_the_loop_is_closed_has_no_complaint() -> None:
+    """A supervisor that ended while it listened to Podman left a traceback in the journal, now and then."""
+    loop = Loop()
+    ours, theirs = socket.socketpair()
+    waiting = loop.readable(ours.fileno())
+    waiting.send(None)
+    ours.close()
+    theirs.close()
+    loop.close()
+    waiting.close()
+
+
 def test_timers_fire_in_order_and_not_when_cancelled(loop: Loop) -> None:
     fired: list[str] = []
     loop.call_in(0.002, lambda: fired.append("second"))

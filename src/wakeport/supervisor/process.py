@@ -41,4 +41,7 @@ def supervise(
     loop.on_signal(signal.SIGTERM, lambda: life.told_to_stop.set(None))
     loop.on_signal(signal.SIGHUP, lambda: life.told_to_renew.set(None))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGHUP))
-    return loop.run(life.live(Stamps(*stamps), handover))
+    try:
+        return loop.run(life.live(Stamps(*stamps), handover))
+    finally:
+        loop.close()

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 ORDERS = {"restart", "remove"}  # podman-events(1); "stop" is there too, and 4.3 never says it
 CLEANED = "cleanup"  # by what watches over a container, and where a person stops it by that as well
-IN_TIME = 50_000_000  # nanoseconds behind its end, in which a program that has stopped it is still there
 SIGTERMED = "143"  # 128 + 15, the exit code of a container that a SIGTERM ended: hardly its own
 
 
@@ -109,7 +108,7 @@ class Runtime(DockerRuntime):
             elif KILLED in words:
                 if await self._was_out_of_memory():
                     words.insert(0, OUT_OF_MEMORY)
-            elif (self.end_seen or time.time_ns()) - event["timeNano"] > IN_TIME:
+            elif (self.end_seen or time.time_ns()) > event["timeNano"]:
                 self.untold, self.cleaned = words, 0
                 return []
         return words
