@@ -107,7 +107,7 @@ def test_at_boot_podman_starts_what_is_always_restarted_alone(policy: str, says:
 def test_what_its_events_say(action: str, exit_code: str | None, by_hand: bool, words: list[str]) -> None:
     loop = Loop()
     runtime = Runtime(loop, "web")
-    runtime.ended_by_hand = by_hand
+    runtime.ended_by_hand, runtime.end_seen = by_hand, 1
     attributes = {"containerExitCode": "0", "name": "web"}
     if exit_code is not None:
         attributes |= {"containerExitCode": exit_code, "exitCode": exit_code}
@@ -118,6 +118,39 @@ def test_what_its_events_say(action: str, exit_code: str | None, by_hand: bool, 
         assert loop.run(runtime.told(event)) == ([] if action in ("start", "die") else words)
     finally:
         loop.close()
+
+
+@pytest.mark.parametrize(
+    ("actions", "words"),
+    [
+        (["die", "cleanup", "cleanup"], [ORDERED, ENDED]),
+        (["die", "cleanup"], []),
+        (["die", "cleanup", "start", "cleanup"], [STARTED, OTHER]),
+        (["die", "remove"], [ORDERED, ENDED]),
+    ],
+)
+def test_who_has_ended_it_where_that_was_seen_too_late(actions: list[str], words: list[str]) -> None:
+    """Whoever has stopped it clears away too, and is gone by then."""
+    loop = Loop()
+    runtime = Runtime(loop, "web")
+    runtime.end_seen = 3
+    try:
+        told = [
+            word
+            for at, action in enumerate(actions, 2)
+            for word in loop.run(
+                runtime.told(
+                    {
+                        "Action": action,
+                        "timeNano": at,
+                        "Actor": {"Attributes": {"name": "web", "exitCode": "0"}},
+                    }
+                )
+            )
+        ]
+    finally:
+        loop.close()
+    assert told == words
 
 
 @pytest.mark.parametrize(

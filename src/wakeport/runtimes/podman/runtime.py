@@ -92,9 +92,11 @@ class Runtime(DockerRuntime):
 
     async def told(self, event: dict[str, Any]) -> list[str]:
         if event["Action"] in ORDERS:
-            return [ORDERED]
+            return self._told_that_it_was_ordered()
         if event["Action"] == CLEANED and self.untold:
-            return self._told_by_cleanup()
+            # The second is by who has stopped it.
+            self.cleaned += 1
+            return self._told_that_it_was_ordered() if self.cleaned > 1 else []
         words = await super().told(event)
         # Its events come through the journal, up to a second late: what is known already is no news.
         if words[-1] in (STARTED, ENDED) and event["timeNano"] < self.seen_running:
@@ -113,11 +115,8 @@ class Runtime(DockerRuntime):
                 return []
         return words
 
-    def _told_by_cleanup(self) -> list[str]:
-        """What is known by this event of an end that was seen too late to look for who has ordered it."""
-        self.cleaned += 1
-        if self.cleaned < 2:
-            return []
+    def _told_that_it_was_ordered(self) -> list[str]:
+        """And what is known by that of an end that was seen too late to look for who has ordered it."""
         words, self.untold = [ORDERED, *self.untold], []
         return words
 
