@@ -153,6 +153,19 @@ def test_stopped_by_a_person_while_its_supervisor_gets_no_processor(service: Add
     web.falls_asleep()
 
 
+@pytest.mark.parametrize("runtime", ["podman"], indirect=True)
+def test_stopped_by_another_client_of_podmans_socket(service: AddService) -> None:
+    """Of whom no program is to be seen, and no event tells."""
+    web = service()
+    for _ in range(rounds(2, full=20)):
+        assert web.get().served
+        stop = "http://podman/containers/web/stop"
+        web.lab.run(["curl", "-sS", "--unix-socket", "/run/podman/podman.sock", "--fail", "-X", "POST", stop])
+        following = web.get()
+        assert following.served, following
+    web.falls_asleep()
+
+
 def _is_a_fault(web: Service) -> None:
     """For who does not tell it from another end: systemd-nspawn exits with 1, lxc-start with 0."""
     assert web.get().served

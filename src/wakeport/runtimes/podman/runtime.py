@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ORDERS = {"restart", "remove"}  # podman-events(1); "stop" is there too, and 4.3 never says it
 CLEANED = "cleanup"  # by what watches over a container, and where a person stops it by that as well
+OBEYED = "0"  # which may be its own will, or that of a client of Podman's socket, whom nobody sees
 SIGTERMED = "143"  # 128 + 15, the exit code of a container that a SIGTERM ended: hardly its own
 
 
@@ -104,19 +105,19 @@ class Runtime(DockerRuntime):
         if STARTED in words:
             self.untold = []
         if ENDED in words:
-            ordered = self.ended_by_hand or event["Actor"]["Attributes"].get("exitCode") == SIGTERMED
-            if ordered:
+            exit_code = event["Actor"]["Attributes"].get("exitCode")
+            if self.ended_by_hand or exit_code == SIGTERMED:
                 words.insert(0, ORDERED)
             elif KILLED in words:
                 if await self._was_out_of_memory():
                     words.insert(0, OUT_OF_MEMORY)
-            elif (self.end_seen or time.time_ns()) > event["timeNano"]:
+            elif exit_code == OBEYED or (self.end_seen or time.time_ns()) > event["timeNano"]:
                 self.untold, self.cleaned = words, 0
                 return []
         return words
 
     def _told_that_it_was_ordered(self) -> list[str]:
-        """And what is known by that of an end that was seen too late to look for who has ordered it."""
+        """And what is known by that of an end of which it was open, or seen too late to look for who did."""
         words, self.untold = [ORDERED, *self.untold], []
         return words
 
