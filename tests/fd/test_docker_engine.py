@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from wakeport.loop import Loop
 from wakeport.runtimes.docker.engine import Exchange, problem, quoted
-from wakeport.runtimes.docker.output import Output
+from wakeport.runtimes.docker.output import Stream
+from wakeport.runtimes.docker.runtime import Runtime
 from wakeport.runtimes.problems import Missing, Refused, Unreachable
 
 CUTS = st.lists(st.integers(1, 60), min_size=1, max_size=30)
@@ -107,7 +108,7 @@ def copied(data: bytes, cuts: list[int], tty: bool = False) -> bytes:
 
         async def all_of_it() -> None:
             await exchange.head()
-            await Output(loop, exchange, writing, tty).copy()
+            await Stream(loop, exchange, writing, tty).copy()
 
         loop.run(all_of_it())
         os.close(writing)
@@ -150,6 +151,15 @@ def test_output_of_a_tty_gets_plain_line_ends(lines: list[bytes], cuts: list[int
     assert copied(b"\r\n".join(lines), cuts, tty=True) == b"\n".join(lines)
 
 
+def test_what_was_handed_over_and_not_begun_with_is_handed_on() -> None:
+    """Two upgrades in a row: the second comes before the newer self has done anything."""
+    loop = Loop()
+    runtime = Runtime(loop, "web")
+    runtime.go_on_with_output({"fd": 7})
+    assert runtime.output_facts() == {"fd": 7}
+    loop.close()
+
+
 @given(
     writes=st.lists(st.tuples(st.sampled_from([1, 2]), st.text("ab\n", max_size=20)), max_size=8),
     chunked=st.booleans(),
@@ -170,17 +180,17 @@ def test_a_newer_self_goes_on_in_the_middle_of_anything(
     with theirs, tempfile.TemporaryFile() as before, tempfile.TemporaryFile() as after:
         exchange = Exchange(loop, ours)
         exchange.answered(b"", chunked)
-        output = Output(loop, exchange, before.fileno(), tty)
-        task = loop.spawn(output.copy())
+        stream = Stream(loop, exchange, before.fileno(), tty)
+        task = loop.spawn(stream.copy())
         theirs.send(body[:cut])
         loop.run(loop.sleep(0.001))
         theirs.send(body[cut:])
         theirs.shutdown(socket.SHUT_WR)
         text = os.pread(before.fileno(), 10_000, 0)
         if not task.done:
-            facts = json.loads(json.dumps(output.facts()))
+            facts = json.loads(json.dumps(stream.facts()))
             newer = Exchange(newer_loop, socket.socket(fileno=os.dup(facts["fd"])))
-            newer_loop.run(Output.handed_over(newer_loop, newer, after.fileno(), facts).copy())
+            newer_loop.run(Stream.handed_over(newer_loop, newer, after.fileno(), facts).copy())
             newer.close()
             text += os.pread(after.fileno(), 10_000, 0)
         task.cancel()

@@ -80,8 +80,8 @@ class Raw:
         self.held = bytes.fromhex(facts[0])
 
 
-class Output:
-    """One stream on its way. At any moment it can be handed over, to be gone on with where it stands."""
+class Stream:
+    """One on its way. At any moment it can be handed over, to be gone on with where it stands."""
 
     def __init__(self, loop: Loop, exchange: Exchange, to: int, tty: bool) -> None:
         self.loop = loop
@@ -113,13 +113,13 @@ class Output:
         }
 
     @classmethod
-    def handed_over(cls, loop: Loop, exchange: Exchange, to: int, facts: dict[str, Any]) -> Output:
+    def handed_over(cls, loop: Loop, exchange: Exchange, to: int, facts: dict[str, Any]) -> Stream:
         """The one with those facts, over an exchange with its connection."""
         exchange.answered(bytes.fromhex(facts["received"]), facts["chunked"])
-        output = cls(loop, exchange, to, facts["tty"])
-        output.format.go_on(facts["format"])
-        output.unsent = bytes.fromhex(facts["unsent"])
-        return output
+        stream = cls(loop, exchange, to, facts["tty"])
+        stream.format.go_on(facts["format"])
+        stream.unsent = bytes.fromhex(facts["unsent"])
+        return stream
 
     def _write_at_once(self, data: bytes) -> None:
         try:

@@ -19,7 +19,7 @@ from wakeport.runtimes.container import need_address, targets_at
 from wakeport.runtimes.docker.begin import SOCKET, Begun, start_path
 from wakeport.runtimes.docker.container import CONNECT, Inspected, unreachable_network
 from wakeport.runtimes.docker.engine import TITLE, Engine, Exchange, quoted
-from wakeport.runtimes.docker.output import Output
+from wakeport.runtimes.docker.output import Stream
 from wakeport.runtimes.problems import Missing, Refused
 from wakeport.runtimes.program import process_ended
 
@@ -72,8 +72,8 @@ class Runtime:
         self.begun = begun or Begun()
         self.attached = self._exchange(self.begun.attached, self.begun.answer)
         self.starting = self._exchange(self.begun.started)
-        self.output: Output | None = None  # under way
-        self.left_off: dict[str, Any] = {}
+        self.output: Stream | None = None  # under way
+        self.left_off: dict[str, Any] = {}  # of an older self's
         self.has_thawed = False
         self.asked = self.starting is not None  # to start it: that may yet happen, whatever came of the call
 
@@ -205,29 +205,31 @@ class Runtime:
         Taken from where an older self left off, or from the attachment that `begin` made, the first time;
         else from the Engine's own log, from `since` (epoch seconds) on.
         """
-        output, self.left_off = self.left_off and self._gone_on_with(self.left_off, to), {}
-        if not output:
-            output = Output(self.loop, await self._stream(container, since), to, container.tty)
-        self.output = output
+        if self.left_off:
+            stream, self.left_off = self._gone_on_with(self.left_off, to), {}
+        else:
+            stream = Stream(self.loop, await self._opened(container, since), to, container.tty)
+        self.output = stream
         try:
-            await output.copy()
+            await stream.copy()
         finally:
-            self.output = None
-            output.exchange.close()
+            if self.output is stream:
+                self.output = None
+            stream.exchange.close()
 
-    async def _stream(self, container: Container, since: float) -> Exchange:
+    async def _opened(self, container: Container, since: float) -> Exchange:
         exchange, self.attached = self.attached, None
         if exchange is None or exchange.status >= 400:
             query = f"follow=1&stdout=1&stderr=1&since={since:.9f}"
             exchange = await self.engine.open("GET", f"/containers/{container.id}/logs?{query}")
         return exchange
 
-    def _gone_on_with(self, facts: dict[str, Any], to: int) -> Output:
+    def _gone_on_with(self, facts: dict[str, Any], to: int) -> Stream:
         exchange = self.engine.exchange(socket.socket(fileno=facts["fd"]))
-        return Output.handed_over(self.loop, exchange, to, facts)
+        return Stream.handed_over(self.loop, exchange, to, facts)
 
     def output_facts(self) -> dict[str, Any]:
-        return self.output.facts() if self.output is not None else {}
+        return self.output.facts() if self.output is not None else self.left_off
 
     def go_on_with_output(self, facts: dict[str, Any]) -> None:
         self.left_off = facts
