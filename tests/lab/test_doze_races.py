@@ -125,8 +125,8 @@ def test_frozen_by_a_person_while_it_wakes(service: AddService) -> None:
 
 @pytest.mark.every_runtime
 def test_restarted_by_a_person_while_it_dozes(service: AddService) -> None:
-    """It stays ours, and sleeps again."""
-    web = service("web", "--doze=300ms", idle="10s")
+    """It stays ours, and can be put to sleep again."""
+    web = service("web", "--doze=300ms", idle="1h")
     assert web.get().served
     for _ in range(rounds(2, full=20)):
         web.reaches("dozing")
@@ -137,6 +137,8 @@ def test_restarted_by_a_person_while_it_dozes(service: AddService) -> None:
         assert answer.served, answer
         web.reaches("awake")  # the client may know before status.json does
         assert web.status["owned"]
+    web.reaches("dozing")
+    web.home.run(["wakeport", "sleep", "web"])
     web.falls_asleep()
 
 
