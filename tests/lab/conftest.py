@@ -42,6 +42,8 @@ USERS: dict[str, Callable[[Lab], Containers]] = {"user": UserUnit, "rootless": R
 DAILY, IN_SOAK = "daily", "soak"
 
 # What a test may have left in the shared lab. Killed first, since a test may have taught them not to stop.
+LINES = 150  # of the journal, behind a failure
+
 CLEAN_UP = """
 systemctl stop --no-block 'wakeport-*' 'test-*'
 systemctl kill --signal=KILL 'wakeport-*' 'test-*' 2>/dev/null
@@ -200,9 +202,10 @@ def pytest_runtest_makereport(
     arguments = getattr(item, "funcargs", {})
     lab = arguments.get("fresh_lab") or arguments.get("lab")
     if report.failed and isinstance(lab, Lab) and lab.running:
-        journal = ["journalctl", "--no-pager", "--output=short-precise", "--lines=80"]
-        lines = lab.run([*journal, f"--since=@{call.start:.0f}"], check=False).stdout
-        report.sections.append(("journal of the lab", lines))
+        journal = ["journalctl", "--no-pager", "--output=short-precise", f"--since=@{call.start:.0f}"]
+        # Not --lines: with --since it means the first ones.
+        lines = lab.run(journal, check=False).stdout.splitlines()[-LINES:]
+        report.sections.append(("journal of the lab", "\n".join(lines)))
     return report
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import socket
 import time
 
@@ -223,6 +225,35 @@ def test_who_was_in_the_backlog_before_the_door_is_tuned_like_who_comes_later() 
             sock.close()
         door.shut()
     loop.close()
+
+
+def test_shared_listeners_that_were_made_to_block_hold_nobody_up() -> None:
+    """A watcher that turned a client away hung in accept(2), deaf to SIGTERM: systemd had started its program
+    in the meantime.
+    """
+
+    def hangs(_signum: int, _frame: object) -> None:
+        raise AssertionError("it hangs")
+
+    loop = Loop()
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(20)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            admitted: list[Client] = []
+            door = Door(loop, {0: listener}, admitted.append, 10, shared=True)
+            door.open()
+            os.set_blocking(listener.fileno(), True)
+            with socket.create_connection(listener.getsockname()):
+                loop.call_in(0.05, loop.stop)
+                loop.run_forever()
+            [client] = admitted
+            client.sock.close()
+            door.shut()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        loop.close()
 
 
 class CountsShutdowns(socket.socket):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import resource
+import select
 
 from wakeport.light import socket
 from wakeport.loop import READ, Loop
@@ -54,16 +55,23 @@ class Client:
 
 class Door:
     """The listeners of a service for streams, by their numbers. `admit` is called with each client;
-    `capacity` is how many fit in.
+    `capacity` is how many fit in. Listeners that are `shared` with another service may block at any moment:
+    systemd sets that for all whenever it starts the other one (watch/blocking.py).
     """
 
     def __init__(
-        self, loop: Loop, listeners: dict[int, socket.socket], admit: Callable[[Client], None], capacity: int
+        self,
+        loop: Loop,
+        listeners: dict[int, socket.socket],
+        admit: Callable[[Client], None],
+        capacity: int,
+        shared: bool = False,
     ) -> None:
         self.loop = loop
         self.listeners = listeners
         self.admit = admit
         self.capacity = capacity
+        self.shared = shared
         self.inside = 0
         self.is_open = False
         self.pausing = False
@@ -132,8 +140,11 @@ class Door:
         if self.inside >= self.capacity:
             self._unwatch()
             return False
+        listener = self.listeners[index]
+        if self.shared and not select.select([listener], [], [], 0)[0]:
+            return False
         try:
-            sock, address = self.listeners[index].accept()
+            sock, address = listener.accept()
         except BlockingIOError:
             self.untuned.discard(index)
             return False

@@ -229,7 +229,7 @@ class Watcher:
         self.patience.end()
         self.arrivals.ignore()
         # Only now: it makes the sockets non-blocking for the program as well, which has no use for them.
-        self.door = Door(self.loop, self.streams, self.admit, self.capacity)
+        self.door = Door(self.loop, self.streams, self.admit, self.capacity, shared=True)
         self.door.open()
         for index, listener in enumerate(self.listeners):
             if index not in self.streams:
