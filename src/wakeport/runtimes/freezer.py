@@ -50,7 +50,10 @@ async def set_frozen(loop: Loop, directory: str, frozen: bool) -> None:
         if is_frozen(directory) != frozen:
             await loop.within(WITHIN, _done(reached))
     except TimeoutError:
-        write_frozen(directory, not frozen)  # or it would come to pass when nobody reckons with it
+        try:
+            write_frozen(directory, not frozen)  # or it would come to pass when nobody reckons with it
+        except OSError:
+            pass  # it is gone
         raise Refused(f"{directory} is not {wanted} within {WITHIN:.0f} s") from None
     except OSError as error:
         if frozen or os.path.exists(directory):

@@ -13,7 +13,7 @@ from wakeport.runtimes.changes import ORDERED
 from wakeport.runtimes.first_process import first_process
 from wakeport.runtimes.freezer import is_frozen, set_frozen, write_frozen
 from wakeport.runtimes.problems import Refused
-from wakeport.runtimes.program import name_of
+from wakeport.runtimes.program import name_of, process_ended
 from wakeport.runtimes.systemd.runtime import UnitRuntime
 
 TYPE_CHECKING = False
@@ -72,7 +72,16 @@ class MachineRuntime(UnitRuntime):
         directory = group_of(container.pid, own=self.group)
         if directory is None:
             raise Refused("it has no cgroup2 of its own")
-        await set_frozen(self.loop, directory, True)
+        frozen = self.loop.spawn(set_frozen(self.loop, directory, True))
+        ended = self.loop.spawn(process_ended(self.loop, container.pid))
+        try:
+            await any_of(frozen, ended)
+            if not frozen.done:
+                raise Refused("it has ended")
+            await frozen
+        finally:
+            frozen.cancel()
+            ended.cancel()
 
     async def thaw(self, container: Container) -> None:
         """Whoever froze it, and whether it was the container or its whole unit."""
