@@ -54,7 +54,7 @@ def test_a_machine_that_is_killed_is_not_waited_for(monkeypatch: pytest.MonkeyPa
         loop.call_in(0.02, process.kill)
         try:
             with pytest.raises(Refused, match="it has ended"):
-                loop.run(runtime.freeze(container))
+                loop.run(loop.within(20, runtime.freeze(container)))
         finally:
             process.kill()
             loop.close()
