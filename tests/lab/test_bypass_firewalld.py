@@ -27,7 +27,7 @@ def firewalld(lab: Lab) -> Iterator[Lab]:
         yield lab
     finally:
         lab.run(["systemctl", "stop", "firewalld.service"])
-        lab.run(["rm", "-r", SETTINGS])
+        lab.run(["rm", "-rf", SETTINGS])
         lab.run(["systemctl", "restart", "docker.service"])
 
 
